@@ -1,0 +1,66 @@
+package floors
+
+// Module paths of this repository and of what its rooms may lean on.
+const (
+	house = "github.com/holdfast-go/holdfast"
+
+	backoff   = "github.com/cenkalti/backoff/v4"
+	gobreaker = "github.com/sony/gobreaker"
+	hystrix   = "github.com/afex/hystrix-go"
+	etcd      = "go.etcd.io/etcd"
+	redis     = "github.com/redis/go-redis/v9"
+	grpc      = "google.golang.org/grpc"
+	protobuf  = "google.golang.org/protobuf"
+	goMicro   = "go-micro.dev/v5"
+	connect   = "connectrpc.com/connect"
+	otel      = "go.opentelemetry.io/otel"
+	prom      = "github.com/prometheus/client_golang"
+
+	anything = "*"
+)
+
+// room is one row of the house: a package (with what it keeps under its own
+// internal/) or, with tree, a folder of packages.
+type room struct {
+	floor  int
+	path   string   // below the repository's root; "." is the root package
+	tree   bool     // every package under path belongs to the room
+	nested bool     // lives in a module of its own, so that its dependencies are not everybody's
+	alone  bool     // imports no other room
+	third  []string // modules that its packages and tests may import, besides the standard library
+	tests  []string // modules that only its tests may import
+}
+
+// rooms is the house. A room may import rooms on floors below it, never
+// beside or above, and no module that its row does not name. A new room gets
+// a row here before its first import. Rooms that are not built yet hold their
+// place.
+var rooms = []room{
+	{floor: 0, path: "internal/clock"},
+
+	{floor: 1, path: "breaker"},
+	{floor: 1, path: "retry", third: []string{backoff}},
+
+	{floor: 2, path: "breaker/gobreaker", third: []string{gobreaker}},
+	{floor: 2, path: "breaker/hystrix", third: []string{hystrix}},
+	{floor: 2, path: "breaker/breakertest"},
+	{floor: 2, path: "selector"},
+
+	{floor: 3, path: "selector/dns"},
+	{floor: 3, path: "selector/etcd", nested: true, third: []string{etcd}},
+	{floor: 3, path: "resilience", third: []string{backoff}},
+
+	{floor: 4, path: "resilience/resiliencetest"},
+	{floor: 4, path: "resilience/board"},
+	{floor: 4, path: "wrapper/httpwrap"},
+	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},
+	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}},
+	{floor: 4, path: "wrapper/connectwrap", nested: true, third: []string{connect, protobuf}},
+	{floor: 4, path: "wrapper/idempotency", alone: true},
+	{floor: 4, path: "wrapper/otelwrap", nested: true, third: []string{otel}},
+	{floor: 4, path: "wrapper/promwrap", nested: true, third: []string{prom}},
+
+	{floor: 5, path: "wrapper/idempotency/redisstore", nested: true, third: []string{redis}},
+	{floor: 5, path: "benchmarks", tree: true, nested: true, third: []string{anything}},
+	{floor: 5, path: ".", third: []string{backoff}}, // the README's examples, as tests
+}
