@@ -20,14 +20,15 @@ type BudgetConfig struct {
 	// client with little traffic can retry at all. Default 2, negative: none.
 	Floor float64
 
-	// Window is how much of the recent past may be saved up for a burst.
-	// Default 10 s.
+	// Window is how much of the recent past may be saved up for a burst; one
+	// retry always may. Default 10 s.
 	Window time.Duration
 
 	// Successes, if not nil, reads a counter of successes that is kept
 	// already; then [Budget.Success] has nothing to do, and a healthy call
-	// costs the budget nothing. It may go backwards (a counter that was reset
-	// earns nothing).
+	// costs the budget nothing. It may go backwards, and earns nothing by it:
+	// a step back is made up for before anything counts again, unless less
+	// than half is left, which means that the counter was reset.
 	Successes func() uint64
 }
 
@@ -55,6 +56,7 @@ func (c BudgetConfig) Validate() error {
 // Nothing is written for a success when Successes is given; otherwise Success
 // adds to one counter. It is safe for concurrent use; make one by [NewBudget].
 type Budget struct {
+	counts    bool          // successes itself; never changes
 	counter   atomic.Uint64 // successes, where nobody else counts them
 	successes func() uint64 // reads them; never changes
 
@@ -74,10 +76,10 @@ func NewBudget(cfg BudgetConfig, now time.Time) (*Budget, error) {
 		return nil, err
 	}
 	b := &Budget{cfg: withDefaults(cfg), seenAt: now, successes: cfg.Successes}
-	if b.successes == nil {
+	if b.counts = b.successes == nil; b.counts {
 		b.successes = b.counter.Load
 	}
-	b.tokens = b.most()
+	b.tokens = b.cfg.Window.Seconds() * b.cfg.Floor
 	b.seen = b.successes()
 	return b, nil
 }
@@ -111,7 +113,11 @@ func (b *Budget) Update(cfg BudgetConfig) error {
 
 // Success reports a call that succeeded. It has no effect where
 // BudgetConfig.Successes is given.
-func (b *Budget) Success() { b.counter.Add(1) }
+func (b *Budget) Success() {
+	if b.counts {
+		b.counter.Add(1)
+	}
+}
 
 // Take spends one retry, and reports whether there was one.
 func (b *Budget) Take(now time.Time) bool {
@@ -147,8 +153,9 @@ func (b *Budget) Balance(now time.Time) (tokens, most float64) {
 	return b.tokens, b.most()
 }
 
+// most is at least one, or a floor of a retry a minute would never grant it.
 func (b *Budget) most() float64 {
-	return b.cfg.Window.Seconds() * (max(b.cfg.Share, 0)*b.rate + b.cfg.Floor)
+	return max(1, b.cfg.Window.Seconds()*(max(b.cfg.Share, 0)*b.rate+b.cfg.Floor))
 }
 
 // earn credits what came in since it was last called. The rate is a plain
@@ -163,10 +170,12 @@ func (b *Budget) earn(now time.Time) {
 	b.seenAt = now
 	s := b.successes()
 	var ds float64
-	if s > b.seen {
-		ds = float64(s - b.seen)
+	switch {
+	case s > b.seen:
+		ds, b.seen = float64(s-b.seen), s
+	case s < b.seen/2:
+		b.seen = s
 	}
-	b.seen = s
 	b.measured = min(b.measured+dt, b.cfg.Window)
 	w := min(dt.Seconds()/b.measured.Seconds(), 1)
 	if b.measured == b.cfg.Window {

@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"math"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -9,13 +10,13 @@ import (
 )
 
 // Exponential returns a constructor of backoff/v4's exponential intervals:
-// initial, initial·multiplier, … up to max, for ever, without its own
+// initial, initial·multiplier, … up to most, for ever, without its own
 // randomisation (which exceeds the cap by half). [Intervals] spreads them.
-func Exponential(initial, max time.Duration, multiplier float64) func() backoff.BackOff {
+func Exponential(initial, most time.Duration, multiplier float64) func() backoff.BackOff {
 	return func() backoff.BackOff {
 		return backoff.NewExponentialBackOff(
-			backoff.WithInitialInterval(initial),
-			backoff.WithMaxInterval(max),
+			backoff.WithInitialInterval(min(initial, most)), // which backoff/v4 would not cap
+			backoff.WithMaxInterval(most),
 			backoff.WithMultiplier(multiplier),
 			backoff.WithRandomizationFactor(0),
 			backoff.WithMaxElapsedTime(0),
@@ -53,8 +54,12 @@ func (iv *Intervals) Next(c clock.Clock, after time.Duration) time.Duration {
 	if d == backoff.Stop {
 		return -1
 	}
+	d = max(d, 0) // a negative interval of somebody's generator is none
 	if !iv.Verbatim {
 		d = clock.Jitter(c, d)
+	}
+	if d > math.MaxInt64-after {
+		return math.MaxInt64
 	}
 	return after + d
 }

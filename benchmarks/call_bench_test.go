@@ -1,0 +1,133 @@
+package benchmarks_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// BenchmarkCall is a whole healthy call: holdfast picks a node among several,
+// asks its breaker, counts latency and budget; the peers have one breaker
+// under a retry and choose nothing.
+func BenchmarkCall(b *testing.B) {
+	for _, s := range callStacks() {
+		b.Run("stack="+s.name+"/mode=serial", func(b *testing.B) {
+			call := s.make(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("stack="+s.name+"/mode=parallel", func(b *testing.B) {
+			call := s.make(b)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := call(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkNodes shows that a call costs the same whatever the number of
+// nodes.
+func BenchmarkNodes(b *testing.B) {
+	for _, n := range []int{1, 3, 100, 10_000} {
+		b.Run(fmt.Sprintf("stack=holdfast/nodes=%d", n), func(b *testing.B) {
+			call := holdfastCall(b, n, 0)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkTimeout is the price of an attempt timeout: holdfast with one less
+// holdfast without should be near bare, which is what context.WithTimeout and
+// its cancel cost by themselves.
+func BenchmarkTimeout(b *testing.B) {
+	bare := func() error {
+		_, cancel := context.WithTimeout(context.Background(), time.Second)
+		cancel()
+		return nil
+	}
+	for _, s := range []struct {
+		name string
+		call func() error
+	}{
+		{"bare", bare}, {"holdfast", holdfastCall(b, 3, time.Second)}, {"holdfast-without", holdfastCall(b, 3, 0)},
+	} {
+		b.Run("stack="+s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+type callStack struct {
+	name string
+	make func(testing.TB) func() error
+}
+
+func callStacks() []callStack {
+	return []callStack{
+		{"holdfast", func(tb testing.TB) func() error { return holdfastCall(tb, 3, 0) }},
+		{"failsafe", func(testing.TB) func() error {
+			executor := failsafe.With(retrypolicy.NewWithDefaults[any](), circuitbreaker.NewWithDefaults[any]())
+			op := func() (any, error) { return nil, nil }
+			return func() error { _, err := executor.Get(op); return err }
+		}},
+		{"failsafe-with", func(testing.TB) func() error {
+			retry, breaker := retrypolicy.NewWithDefaults[any](), circuitbreaker.NewWithDefaults[any]()
+			op := func() (any, error) { return nil, nil }
+			return func() error { _, err := failsafe.With(retry, breaker).Get(op); return err }
+		}},
+		{"gobreaker-backoff", func(testing.TB) func() error {
+			breaker := gobreaker.NewCircuitBreaker[any](gobreaker.Settings{})
+			op := func() (any, error) { return nil, nil }
+			attempt := func() error { _, err := breaker.Execute(op); return err }
+			return func() error { return backoff.Retry(attempt, backoff.NewExponentialBackOff()) }
+		}},
+	}
+}
+
+func holdfastCall(tb testing.TB, nodes int, attemptTimeout time.Duration) func() error {
+	list := make([]selector.Node, nodes)
+	for i := range list {
+		list[i].ID = fmt.Sprint("node-", i)
+	}
+	c, err := resilience.New(resilience.Config{
+		Nodes: selector.Static(list...), Settings: resilience.Settings{AttemptTimeout: attemptTimeout},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
+	hint := resilience.Safe("get")
+	op := func(context.Context, *selector.Node) error { return nil }
+	ctx := context.Background()
+	return func() error { return c.Do(ctx, hint, op) }
+}

@@ -1,0 +1,134 @@
+package resilience
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// This file turns Settings into the configurations of the other rooms.
+
+func (b BackoffSettings) withDefaults() BackoffSettings {
+	if b.Initial == 0 {
+		b.Initial = 25 * time.Millisecond
+	}
+	if b.Max == 0 {
+		b.Max = max(time.Second, b.Initial)
+	}
+	if b.Multiplier == 0 {
+		b.Multiplier = 2
+	}
+	return b
+}
+
+func (b BackoffSettings) intervals() func() backoff.BackOff {
+	b = b.withDefaults()
+	if b.Initial < 0 {
+		return nil
+	}
+	return retry.Exponential(b.Initial, b.Max, b.Multiplier)
+}
+
+func (b BudgetSettings) config() retry.BudgetConfig {
+	return retry.BudgetConfig{Share: b.Share, Floor: b.Floor, Window: b.Window}
+}
+
+func (e EjectionSettings) config() selector.Ejection {
+	return selector.Ejection{
+		Off: e.Off, FalseAlarm: e.FalseAlarm, Excess: e.Excess, Baseline: e.Baseline, MaxShare: e.MaxShare, Burst: e.Burst,
+	}
+}
+
+func (b BreakerSettings) config() breaker.Config {
+	return breaker.Config{OpenFor: b.OpenFor, OpenMax: b.OpenMax, Probes: b.Probes, ProbeTimeout: b.ProbeTimeout}
+}
+
+func (r RuleSettings) config() (breaker.Config, error) {
+	cfg := r.BreakerSettings.config()
+	cfg.SlowCall, cfg.Ramp, cfg.Shadow = r.SlowCall, r.Ramp, r.Shadow
+	switch r.Rule {
+	case "", "cusum":
+		cfg.Rule = breaker.CUSUM{Baseline: r.Baseline, Broken: r.Broken, FalseAlarm: r.FalseAlarm}
+	case "consecutive":
+		cfg.Rule = breaker.Consecutive{N: r.N}
+	case "rate":
+		cfg.Rule = breaker.Rate{Window: r.Window, MinCalls: r.MinCalls, Threshold: r.Threshold}
+	case "count":
+		cfg.Rule = breaker.Count{Size: r.Size, MinCalls: r.MinCalls, Threshold: r.Threshold}
+	default:
+		return cfg, fmt.Errorf("rule %q: want \"cusum\", \"consecutive\", \"rate\" or \"count\"", r.Rule)
+	}
+	return cfg, nil
+}
+
+func newStrategy(name string) (selector.Strategy, error) {
+	switch name {
+	case "", "two-choices":
+		return selector.TwoChoices{}, nil
+	case "round-robin":
+		return &selector.RoundRobin{}, nil
+	case "random":
+		return selector.Random{}, nil
+	case "weighted":
+		return selector.Weighted{}, nil
+	}
+	return nil, fmt.Errorf("strategy %q: want \"two-choices\", \"round-robin\", \"random\" or \"weighted\"", name)
+}
+
+// selectorConfig is for valid settings.
+func (cfg *Config) selectorConfig() selector.Config {
+	strategy, _ := newStrategy(cfg.Strategy)
+	sc := selector.Config{
+		Source: cfg.Nodes, Strategy: strategy, Zone: cfg.Zone, SlowStart: cfg.SlowStart,
+		Ejection: cfg.Ejection.config(), Engine: cfg.Engine, Clock: cfg.Clock,
+	}
+	if o := cfg.Observer; o != nil {
+		service := cfg.Service
+		sc.OnEvent = func(e selector.Event) {
+			o.Observe(Event{Kind: NodeEvent, At: e.At, Service: service, Node: e.Node, Err: e.Err, Change: &e})
+		}
+	}
+	return sc
+}
+
+// nodeBreaker is the configuration of the nodes' own breakers: the ejector
+// trips them, and the selector starts the node slowly, so they have neither
+// rule nor ramp.
+func (cfg *Config) nodeBreaker() breaker.Config {
+	bc := cfg.Breaker.config()
+	bc.Rule, bc.Ramp, bc.Clock = breaker.Never{}, -1, cfg.Clock
+	return bc
+}
+
+// serviceBreaker makes or updates the breaker above the retries. Caller holds
+// mu, or is New.
+func (c *Client) serviceBreaker(s *RuleSettings) (Wrapper, error) {
+	if s == nil {
+		return nil, nil
+	}
+	bc, err := s.config()
+	if err != nil {
+		return nil, prefix("serviceBreaker", err)
+	}
+	bc.Clock = c.cfg.Clock
+	if o, service := c.cfg.Observer, c.service; o != nil {
+		bc.OnEvent = func(e breaker.Event) {
+			o.Observe(Event{Kind: ServiceBreakerEvent, At: e.At, Service: service, Breaker: &e})
+		}
+	}
+	if c.guard == nil {
+		family, err := breaker.NewFamily(bc)
+		if err != nil {
+			return nil, prefix("serviceBreaker", err)
+		}
+		c.guard = &guard{family, family.New(c.service)}
+	} else if err := c.guard.family.Update(bc); err != nil {
+		return nil, prefix("serviceBreaker", err)
+	}
+	return ServiceBreaker(c.guard.breaker, c.cfg.Clock), nil
+}

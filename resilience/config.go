@@ -1,0 +1,229 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// Config builds the standard stack. The zero Config is a client of one
+// anonymous node, with the default settings.
+type Config struct {
+	Settings
+
+	// Service names what is called, in errors and events. May be empty.
+	Service string
+
+	// Nodes says where calls go. Nil: one anonymous node, whose Addr the op
+	// ignores.
+	Nodes selector.Source
+
+	// Engine makes the nodes' breakers. Nil: native ones, tripped by the
+	// ejector. An engine of your own trips by its own rules.
+	Engine breaker.Engine
+
+	// Observer hears what happens. Nil: nobody does, and it costs nothing.
+	Observer Observer
+
+	// Classify judges an attempt's error. Nil: [Classify].
+	Classify func(ctx context.Context, err error) Outcome
+
+	// RetryIf may stop retries, or ask for more. Nil: retry.OnError.
+	RetryIf retry.Hook
+
+	// Intervals makes each call's back-off, in place of Settings.Backoff; its
+	// intervals are taken as they are. It is called at a call's first retry.
+	Intervals func() backoff.BackOff
+
+	// Fallback answers in place of a call that failed: see [Fallback].
+	Fallback func(ctx context.Context, call *Call, err error) error
+
+	// Wrap goes around the whole call, WrapAttempt around each attempt,
+	// inside its timeout; the first is outermost.
+	Wrap, WrapAttempt []Wrapper
+
+	// Clock is time, goroutines and randomness. Nil: the real ones. Package
+	// resiliencetest has a virtual one.
+	Clock clock.Clock
+}
+
+// Client makes calls. It is safe for concurrent use; make one by [New] and
+// end it by Close.
+type Client struct {
+	service  string
+	selector *selector.Selector
+	path     atomic.Pointer[path]
+
+	budget   *retry.Budget
+	bulkhead bulkhead
+
+	mu    sync.Mutex // for Update
+	cfg   Config
+	nodes *breaker.Family // of the nodes' breakers; nil with an Engine of the user's
+	guard *guard          // the service breaker; nil until there is one
+}
+
+// guard is the service breaker, kept over updates.
+type guard struct {
+	family  *breaker.Family
+	breaker breaker.Breaker
+}
+
+// path is the built stack. Update replaces it as a whole.
+type path struct {
+	call     Func
+	methods  map[string]*MethodSettings
+	settings Settings
+}
+
+// New builds the standard stack. It returns one error that lists everything
+// that is wrong with cfg.
+func New(cfg Config) (*Client, error) {
+	if cfg.Nodes == nil {
+		cfg.Nodes = selector.Static(selector.Node{})
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, errors.Join(prefix("resilience", err), cfg.Nodes.Close())
+	}
+	c := &Client{service: cfg.Service}
+	if cfg.Engine == nil {
+		family, err := breaker.NewFamily(cfg.nodeBreaker())
+		if err != nil {
+			return nil, errors.Join(prefix("resilience: breaker", err), cfg.Nodes.Close())
+		}
+		c.nodes, cfg.Engine = family, family
+	}
+	c.cfg = cfg
+	sel, err := selector.New(cfg.selectorConfig())
+	if err != nil {
+		return nil, prefix("resilience", err)
+	}
+	c.selector = sel
+	bc := cfg.Budget.config()
+	bc.Successes = sel.Successes
+	if c.budget, err = retry.NewBudget(bc, cfg.Clock.Now()); err != nil {
+		return nil, errors.Join(err, sel.Close())
+	}
+	if err := c.build(cfg.Settings); err != nil {
+		return nil, errors.Join(prefix("resilience", err), sel.Close())
+	}
+	return c, nil
+}
+
+// Validate returns all that is wrong, joined.
+func (cfg Config) Validate() error {
+	var v problems
+	v.add(cfg.Settings.Validate())
+	for i, w := range cfg.Wrap {
+		v.check(w != nil, fmt.Sprintf("wrap[%d]", i), "nil", "a wrapper")
+	}
+	for i, w := range cfg.WrapAttempt {
+		v.check(w != nil, fmt.Sprintf("wrapAttempt[%d]", i), "nil", "a wrapper")
+	}
+	return errors.Join(v...)
+}
+
+// build makes the stack of exported pieces: what is here can be stacked by
+// hand.
+func (c *Client) build(s Settings) error {
+	cfg := &c.cfg
+	guard, err := c.serviceBreaker(s.ServiceBreaker)
+	if err != nil {
+		return err
+	}
+	retries := Retries{
+		Attempts: s.Attempts, Backoff: s.Backoff.intervals(), Hook: cfg.RetryIf,
+		Budget: c.budget, Observer: cfg.Observer, Clock: cfg.Clock,
+	}
+	if retries.Attempts == 0 {
+		retries.Attempts = 3
+	}
+	if cfg.Intervals != nil {
+		retries.Backoff, retries.Verbatim = cfg.Intervals, true
+	}
+	stack := Stack(
+		deadline(s.Timeout, cfg.Clock),
+		Stack(cfg.Wrap...),
+		c.bulkhead.wrapper(s.Bulkhead),
+		Fallback(cfg.Fallback),
+		guard,
+		Retry(retries),
+		Select(Selects{Selector: c.selector, Classify: cfg.Classify, Clock: cfg.Clock}),
+		Timeout(Timeouts{After: s.AttemptTimeout, Clock: cfg.Clock}),
+		Stack(cfg.WrapAttempt...),
+	)
+	methods := make(map[string]*MethodSettings, len(s.Methods))
+	for name, m := range s.Methods {
+		methods[name] = &m
+	}
+	c.path.Store(&path{call: stack(attempt), methods: methods, settings: s})
+	return nil
+}
+
+// Update puts new settings into force for the calls that begin after it.
+// Nodes, what is known of them, open breakers and the budget's savings stay.
+// On error the old settings stay, and the error lists everything wrong.
+func (c *Client) Update(s Settings) error {
+	if err := s.Validate(); err != nil {
+		return prefix("resilience", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Settings = s
+	if err := c.selector.Update(c.cfg.selectorConfig()); err != nil {
+		return err
+	}
+	if c.nodes != nil {
+		if err := c.nodes.Update(c.cfg.nodeBreaker()); err != nil {
+			return err
+		}
+	}
+	if err := c.budget.Update(s.Budget.config()); err != nil {
+		return err
+	}
+	return c.build(s)
+}
+
+// Settings returns those in force.
+func (c *Client) Settings() Settings { return c.path.Load().settings }
+
+// Selector is the client's selector: for the status of nodes, and to eject,
+// readmit or mark one by hand.
+func (c *Client) Selector() *selector.Selector { return c.selector }
+
+// Budget is the client's retry budget.
+func (c *Client) Budget() *retry.Budget { return c.budget }
+
+// Close ends the node source. Calls that begin after it fail with
+// selector.ErrClosed; calls that are under way end as they would.
+func (c *Client) Close() error { return c.selector.Close() }
+
+func deadline(d time.Duration, clk clock.Clock) Wrapper {
+	return func(next Func) Func {
+		return func(ctx context.Context, call *Call) error {
+			d := d
+			if call.method != nil && call.method.Timeout > 0 {
+				d = call.method.Timeout
+			}
+			if d <= 0 {
+				return next(ctx, call)
+			}
+			ctx, cancel := clk.WithTimeout(ctx, d)
+			defer cancel()
+			return next(ctx, call)
+		}
+	}
+}

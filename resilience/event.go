@@ -1,0 +1,102 @@
+package resilience
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// EventKind is what an [Event] tells of.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	AttemptDone         EventKind = iota // an attempt ended, well or not
+	RetryWaiting                         // another attempt will start after Wait
+	CallDone                             // the call ended, well or not
+	NodeEvent                            // a node or the set changed: see Node.Change
+	ServiceBreakerEvent                  // the service breaker changed: see Event.Breaker
+)
+
+// String returns the kind in words.
+func (k EventKind) String() string {
+	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("EventKind(%d)", uint8(k))
+}
+
+// Event is something that happened to a call, a node or a breaker. It is a
+// value and may be kept. Fields that do not apply are zero.
+type Event struct {
+	Kind        EventKind
+	At          time.Time
+	Service     string
+	Method      string
+	Idempotency retry.Idempotency
+	Attempt     int            // the attempt's number; of CallDone, how many there were
+	Node        *selector.Node // where the attempt went
+	Probe       bool           // the attempt went to an ejected node, to see whether it is well
+	Outcome     Outcome        // what the attempt came to
+	Start       time.Time      // of the attempt or the call
+	Elapsed     time.Duration
+	Wait        time.Duration // of RetryWaiting
+	Why         retry.Reason  // of CallDone: why there was no further attempt
+	Ambiguous   bool          // of CallDone: it failed and may have been carried out
+	Err         error
+
+	Change  *selector.Event // of NodeEvent
+	Breaker *breaker.Event  // of ServiceBreakerEvent
+}
+
+// Observer hears what happens. It is called on the goroutine it happens on,
+// outside every lock, possibly concurrently: it must be quick and safe for
+// concurrent use. Node events come in order.
+type Observer interface {
+	Observe(Event)
+}
+
+// ObserverFunc is a function as an [Observer].
+type ObserverFunc func(Event)
+
+// Observe implements [Observer].
+func (f ObserverFunc) Observe(e Event) { f(e) }
+
+// Observers tells several.
+func Observers(list ...Observer) Observer { return observers(list) }
+
+type observers []Observer
+
+func (list observers) Observe(e Event) {
+	for _, o := range list {
+		if o != nil {
+			o.Observe(e)
+		}
+	}
+}
+
+func attemptEvent(a *Call, err error) Event {
+	return Event{
+		Kind: AttemptDone, At: a.try.end, Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
+		Attempt: a.Attempt, Node: a.Node, Probe: a.Probe(), Outcome: a.try.outcome,
+		Start: a.Start, Elapsed: a.try.end.Sub(a.Start), Err: err,
+	}
+}
+
+func retryEvent(a *Call, wait time.Duration) Event {
+	return Event{
+		Kind: RetryWaiting, At: a.try.end, Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
+		Attempt: a.Attempt, Node: a.Node, Outcome: a.try.outcome, Start: a.Start, Wait: wait,
+	}
+}
+
+func callEvent(call *Call, at time.Time, attempts int, why retry.Reason, err error) Event {
+	return Event{
+		Kind: CallDone, At: at, Service: call.Service, Method: call.Method, Idempotency: call.Idempotency,
+		Attempt: attempts, Start: call.Start, Elapsed: at.Sub(call.Start), Why: why, Ambiguous: IsAmbiguous(err), Err: err,
+	}
+}

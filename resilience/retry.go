@@ -1,0 +1,163 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/retry"
+)
+
+// Retries configures [Retry]. The zero value retries nothing.
+type Retries struct {
+	Attempts int                    // in all; 0 and 1: no retries. A method's setting goes before it
+	Backoff  func() backoff.BackOff // makes a call's intervals; nil: none
+	Verbatim bool                   // take the intervals as they are; false: full jitter over them
+	Hook     retry.Hook             // nil: retry.OnError
+	Budget   *retry.Budget          // nil: unbounded
+	Observer Observer               // nil: nobody listens
+	Clock    clock.Clock            // nil: the real one
+}
+
+// Retry tries again as long as another attempt is safe, worth it, affordable
+// and in time ([retry.Decide]). It is the scheduler of attempts: without
+// hedging they follow each other on the caller's goroutine.
+func Retry(cfg Retries) Wrapper {
+	r := &retrier{Retries: cfg}
+	if r.Clock == nil {
+		r.Clock = clock.System
+	}
+	return func(next Func) Func {
+		return func(ctx context.Context, call *Call) error { return r.call(ctx, call, next) }
+	}
+}
+
+type retrier struct{ Retries }
+
+func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
+	f := call.frame
+	if f == nil { // stacked by hand
+		f = new(frame)
+	}
+	call.Start = r.Clock.Now()
+	if err := ctx.Err(); err != nil {
+		return r.end(call, f, call.Start, retry.Cancelled, context.Cause(ctx))
+	}
+	allowed := max(r.Attempts, 1)
+	if call.method != nil && call.method.Attempts > 0 {
+		allowed = call.method.Attempts
+	}
+	a, t := &f.attempt, &f.try
+	for number, start := 1, call.Start; ; number++ {
+		*t = try{tried: f.tried, allowed: allowed, budget: r.Budget}
+		*a = *call
+		a.Attempt, a.Start, a.try = number, start, t
+		err := next(ctx, a)
+		if t.end.IsZero() {
+			t.end = r.Clock.Now()
+		}
+		if t.outcome.Name == "" {
+			t.outcome = Classify(ctx, err)
+		}
+		if r.Observer != nil {
+			r.Observer.Observe(attemptEvent(a, err))
+		}
+		if err == nil {
+			if t.reserved {
+				r.Budget.Return()
+			}
+			if r.Budget != nil && t.sel == nil {
+				r.Budget.Success()
+			}
+			if r.Observer != nil {
+				r.Observer.Observe(callEvent(call, t.end, number, retry.Granted, nil))
+			}
+			return nil
+		}
+		f.record(a, err)
+		wait, why, hookErr := r.next(ctx, a, f, err)
+		if why != retry.Granted {
+			if t.reserved {
+				r.Budget.Return()
+			}
+			return r.end(call, f, t.end, why, err, hookErr)
+		}
+		start = t.end
+		if wait > 0 {
+			if r.Observer != nil {
+				r.Observer.Observe(retryEvent(a, wait))
+			}
+			if err := r.Clock.Sleep(ctx, wait); err != nil {
+				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, context.Cause(ctx))
+			}
+			start = r.Clock.Now()
+		}
+	}
+}
+
+// next decides about another attempt after a, which failed with err.
+func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.Duration, retry.Reason, error) {
+	if ctx.Err() != nil {
+		return 0, retry.Cancelled, nil
+	}
+	t := a.try
+	o := t.outcome
+	q := retry.Question{
+		Try:  retry.Try{Method: a.Method, Idempotency: a.Idempotency, Attempt: a.Attempt, Effect: o.Effect, Again: o.Again, Err: err},
+		Hook: r.Hook, Max: t.allowed,
+	}
+	// Nothing reached the node, and there is another: no reason to wait.
+	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
+	if !elsewhere && a.Attempt < t.allowed {
+		f.pauses.New, f.pauses.Verbatim = r.Backoff, r.Verbatim
+		q.Wait = f.pauses.Next(r.Clock, o.After)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		q.Deadline, q.Left = true, deadline.Sub(t.end)
+		if t.sel != nil {
+			q.Need = t.sel.Typical(t.end)
+		}
+	}
+	why, hookErr := retry.Decide(q)
+	if why == retry.Granted && r.Budget != nil && !t.reserved && !r.Budget.Take(t.end) {
+		why = retry.OverBudget
+	}
+	return q.Wait, why, hookErr
+}
+
+// end makes the call's error and tells the observer.
+func (r *retrier) end(call *Call, f *frame, at time.Time, why retry.Reason, errs ...error) error {
+	err := callError(call, f, why, errs...)
+	if r.Observer != nil {
+		r.Observer.Observe(callEvent(call, at, len(f.attempts), why, err))
+	}
+	return err
+}
+
+func callError(call *Call, f *frame, why retry.Reason, errs ...error) error {
+	if len(f.attempts) == 1 && f.attempts[0].Outcome.Effect == retry.Answered && why == retry.Final {
+		return f.attempts[0].Err // the service's own answer
+	}
+	e := &Error{Service: call.Service, Method: call.Method, Key: call.Key, Why: why}
+	e.Attempts = append(e.Attempts, f.attempts...)
+	if e.Err = errs[0]; len(errs) > 1 && errs[1] != nil && !errors.Is(errs[0], errs[1]) {
+		e.Err = errors.Join(errs...)
+	}
+	return e
+}
+
+// record keeps what became of an attempt, and where it went.
+func (f *frame) record(a *Call, err error) {
+	if f.attempts == nil {
+		f.attempts, f.tried = f.inline.attempts[:0], f.inline.tried[:0]
+	}
+	f.attempts = append(f.attempts, Attempt{
+		Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start, Elapsed: a.try.end.Sub(a.Start),
+	})
+	if a.Node != nil {
+		f.tried = append(f.tried, a.Node)
+	}
+}

@@ -1,0 +1,92 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// Selects configures [Select].
+type Selects struct {
+	Selector *selector.Selector // required
+
+	// Classify judges the attempt; nil: [Classify].
+	Classify func(ctx context.Context, err error) Outcome
+
+	Clock clock.Clock // nil: the real one
+}
+
+// Select chooses a node for the attempt, one that the call has not tried, and
+// tells the selector and the node's breaker what came of it. The breaker is
+// asked as part of the choice: a node that it refuses is not chosen.
+func Select(cfg Selects) Wrapper {
+	if cfg.Classify == nil {
+		cfg.Classify = Classify
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	return func(next Func) Func {
+		return func(ctx context.Context, call *Call) error { return cfg.attempt(ctx, call, next) }
+	}
+}
+
+func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error) {
+	if call.Start.IsZero() {
+		call.Start = s.Clock.Now()
+	}
+	t := call.try
+	if t == nil { // stacked by hand, without Retry
+		t = new(try)
+		call.try = t
+	}
+	t.sel = s.Selector
+	t.picked, err = s.Selector.Pick(selector.Call{
+		Method: call.Method, Now: call.Start, Tried: t.tried, Retriable: call.again(),
+	})
+	if err != nil {
+		t.outcome = Rejected
+		if errors.Is(err, selector.ErrClosed) {
+			t.outcome.Again = false
+		}
+		return err
+	}
+	call.Node = t.picked.Node()
+	finished := false
+	defer func() {
+		if !finished { // a panic or runtime.Goexit in op says nothing about the node
+			t.picked.Done(selector.Report{})
+		}
+	}()
+	err = next(ctx, call)
+	finished = true
+	t.end = s.Clock.Now()
+	t.outcome = Succeeded
+	if err != nil {
+		t.outcome = s.Classify(ctx, err)
+		s.old(ctx, call)
+	}
+	t.picked.Done(selector.Report{
+		Result: t.outcome.Node, Start: call.Start, Elapsed: t.end.Sub(call.Start),
+		NotSent: t.outcome.Effect == retry.None,
+	})
+	return err
+}
+
+// old makes a Failure of an attempt that was still waiting when the caller's
+// deadline ran out, if by then it was old for what an attempt usually takes.
+func (s *Selects) old(ctx context.Context, call *Call) {
+	o := &call.try.outcome
+	if o.Effect != retry.Possible || o.Node != breaker.Ignored || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return
+	}
+	if usual := s.Selector.Typical(call.Start); usual > 0 && call.try.end.Sub(call.Start) > oldAge*usual {
+		o.Node = breaker.Failure
+	}
+}
+
+const oldAge = 4

@@ -1,0 +1,196 @@
+package resilience
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/holdfast-go/holdfast/retry"
+)
+
+// Settings are the numbers of a client: pure data that can be read from JSON
+// or YAML (durations as "250ms"), compared, swept by a tuner and changed while
+// the client runs ([Client.Update]). The zero Settings are good.
+type Settings struct {
+	// Attempts of a call in all, the first included. Default 3; 1: no
+	// retries. At most 100.
+	Attempts int `json:"attempts,omitempty" yaml:"attempts,omitempty"`
+
+	// AttemptTimeout cuts an attempt where another is permitted, and tells
+	// the selector that the node is slow where not. 0: the time left before
+	// the caller's deadline divided by the attempts left, no bound where there
+	// is no deadline. Negative: off.
+	AttemptTimeout time.Duration `json:"attemptTimeout,omitempty" yaml:"attemptTimeout,omitempty"`
+
+	// Timeout bounds the whole call, retries and pauses included; the
+	// caller's own deadline counts if it is sooner. 0: the caller's alone.
+	Timeout time.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+
+	// Backoff is the pause before a retry.
+	Backoff BackoffSettings `json:"backoff,omitzero" yaml:"backoff,omitempty"`
+
+	// Budget bounds retries to a share of the traffic.
+	Budget BudgetSettings `json:"budget,omitzero" yaml:"budget,omitempty"`
+
+	// Strategy chooses among the admitted nodes: "two-choices" (default),
+	// "round-robin", "random", "weighted".
+	Strategy string `json:"strategy,omitempty" yaml:"strategy,omitempty"`
+
+	// Zone prefers the nodes of this zone while at least half of them can
+	// take calls. Empty: no preference.
+	Zone string `json:"zone,omitempty" yaml:"zone,omitempty"`
+
+	// SlowStart is how long a new or readmitted node takes to its whole share
+	// of the load. Default 10 s, negative: off.
+	SlowStart time.Duration `json:"slowStart,omitempty" yaml:"slowStart,omitempty"`
+
+	// Ejection is when a node is taken out because it does worse than its
+	// peers.
+	Ejection EjectionSettings `json:"ejection,omitzero" yaml:"ejection,omitempty"`
+
+	// Breaker is how an ejected node comes back.
+	Breaker BreakerSettings `json:"breaker,omitzero" yaml:"breaker,omitempty"`
+
+	// ServiceBreaker, if not nil, adds a breaker above the retries, for the
+	// service as a whole. Default: none.
+	ServiceBreaker *RuleSettings `json:"serviceBreaker,omitempty" yaml:"serviceBreaker,omitempty"`
+
+	// Bulkhead is how many calls may be under way at once. 0: no limit.
+	Bulkhead int `json:"bulkhead,omitempty" yaml:"bulkhead,omitempty"`
+
+	// TrustRefusals says that this service answers 503 only before it has
+	// done anything: then 503 is Refused, and safe to repeat; otherwise it is
+	// Ambiguous. Used by httpwrap.
+	TrustRefusals bool `json:"trustRefusals,omitempty" yaml:"trustRefusals,omitempty"`
+
+	// Methods overrides some of the above by Hint.Method.
+	Methods map[string]MethodSettings `json:"methods,omitempty" yaml:"methods,omitempty"`
+}
+
+// MethodSettings override [Settings] for one method. A zero field overrides
+// nothing.
+type MethodSettings struct {
+	Attempts       int               `json:"attempts,omitempty" yaml:"attempts,omitempty"`
+	AttemptTimeout time.Duration     `json:"attemptTimeout,omitempty" yaml:"attemptTimeout,omitempty"`
+	Timeout        time.Duration     `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+	Idempotency    retry.Idempotency `json:"idempotency,omitempty" yaml:"idempotency,omitempty"`
+}
+
+// BackoffSettings are exponential intervals, made by backoff/v4 and spread by
+// full jitter: uniform between 0 and the interval. A retry of an attempt that
+// never reached its node, to a node that was not tried, does not wait.
+type BackoffSettings struct {
+	Initial    time.Duration `json:"initial,omitempty" yaml:"initial,omitempty"`       // default 25 ms, negative: no pauses
+	Max        time.Duration `json:"max,omitempty" yaml:"max,omitempty"`               // default 1 s; a cap, never exceeded
+	Multiplier float64       `json:"multiplier,omitempty" yaml:"multiplier,omitempty"` // default 2; 1 to 100
+}
+
+// BudgetSettings are those of retry.BudgetConfig.
+type BudgetSettings struct {
+	Share  float64       `json:"share,omitempty" yaml:"share,omitempty"`   // retries paid for by a success; default 0.2, negative: no budget
+	Floor  float64       `json:"floor,omitempty" yaml:"floor,omitempty"`   // retries a second besides; default 2, negative: none
+	Window time.Duration `json:"window,omitempty" yaml:"window,omitempty"` // what may be saved up; default 10 s
+}
+
+// EjectionSettings are those of selector.Ejection.
+type EjectionSettings struct {
+	Off        bool          `json:"off,omitempty" yaml:"off,omitempty"`               // only count; default false
+	FalseAlarm float64       `json:"falseAlarm,omitempty" yaml:"falseAlarm,omitempty"` // healthy calls between two false looks; default 1e6
+	Excess     float64       `json:"excess,omitempty" yaml:"excess,omitempty"`         // smallest additional failure rate that is ill; default 1/3
+	Baseline   float64       `json:"baseline,omitempty" yaml:"baseline,omitempty"`     // failure rate that is always normal; default 0.02
+	MaxShare   float64       `json:"maxShare,omitempty" yaml:"maxShare,omitempty"`     // of the nodes that may be out; default 0.5
+	Burst      time.Duration `json:"burst,omitempty" yaml:"burst,omitempty"`           // failures lumped into one; default 10 ms, negative: off
+}
+
+// BreakerSettings are those parts of breaker.Config that say how a breaker
+// closes again.
+type BreakerSettings struct {
+	OpenFor      time.Duration `json:"openFor,omitempty" yaml:"openFor,omitempty"`           // first open time, doubling; default 1 s
+	OpenMax      time.Duration `json:"openMax,omitempty" yaml:"openMax,omitempty"`           // cap of the open time; default 30 s
+	Probes       int           `json:"probes,omitempty" yaml:"probes,omitempty"`             // successes in a row that close it; default 1
+	ProbeTimeout time.Duration `json:"probeTimeout,omitempty" yaml:"probeTimeout,omitempty"` // lease of a probe; default 10 s
+}
+
+// RuleSettings are a breaker with a trip rule of its own, in data: Rule names
+// it and the parameters that belong to it are used, with the rule's defaults
+// where they are 0.
+type RuleSettings struct {
+	BreakerSettings `yaml:",inline"`
+
+	Rule string `json:"rule,omitempty" yaml:"rule,omitempty"` // "cusum" (default), "consecutive", "rate", "count"
+
+	Baseline   float64 `json:"baseline,omitempty" yaml:"baseline,omitempty"`     // cusum: the normal error rate
+	Broken     float64 `json:"broken,omitempty" yaml:"broken,omitempty"`         // cusum: the broken error rate
+	FalseAlarm float64 `json:"falseAlarm,omitempty" yaml:"falseAlarm,omitempty"` // cusum: calls between false trips
+
+	N         int           `json:"n,omitempty" yaml:"n,omitempty"`                 // consecutive: failures in a row
+	Window    time.Duration `json:"window,omitempty" yaml:"window,omitempty"`       // rate: how far back
+	Size      int           `json:"size,omitempty" yaml:"size,omitempty"`           // count: how many calls back
+	MinCalls  int           `json:"minCalls,omitempty" yaml:"minCalls,omitempty"`   // rate, count: below it, no verdict
+	Threshold float64       `json:"threshold,omitempty" yaml:"threshold,omitempty"` // rate, count: failure share that trips
+
+	SlowCall time.Duration `json:"slowCall,omitempty" yaml:"slowCall,omitempty"` // a success this slow is a failure; 0: off
+	Ramp     time.Duration `json:"ramp,omitempty" yaml:"ramp,omitempty"`         // time to full load after closing; default 10 s, negative: off
+	Shadow   bool          `json:"shadow,omitempty" yaml:"shadow,omitempty"`     // only report
+}
+
+// Validate returns all that is wrong, joined: one line a field, with the
+// accepted range. [New] and [Client.Update] call it.
+func (s Settings) Validate() error {
+	var v problems
+	v.attempts("attempts", s.Attempts)
+	v.duration("timeout", s.Timeout)
+	v.check(!math.IsNaN(s.Backoff.Multiplier) && (s.Backoff.Multiplier == 0 || (s.Backoff.Multiplier >= 1 && s.Backoff.Multiplier <= 100)),
+		"backoff.multiplier", s.Backoff.Multiplier, "1 to 100 (0: default 2)")
+	v.duration("backoff.max", s.Backoff.Max)
+	b := s.Backoff.withDefaults()
+	v.check(b.Initial <= b.Max || s.Backoff.Max < 0, "backoff.initial", b.Initial, fmt.Sprintf("at most backoff.max, %v", b.Max))
+	v.add(s.Budget.config().Validate())
+	_, err := newStrategy(s.Strategy)
+	v.add(err)
+	v.add(s.Ejection.config().Validate())
+	v.add(prefix("breaker", s.Breaker.config().Check()))
+	if s.ServiceBreaker != nil {
+		cfg, err := s.ServiceBreaker.config()
+		v.add(prefix("serviceBreaker", errors.Join(err, cfg.Check())))
+	}
+	v.check(s.Bulkhead >= 0, "bulkhead", s.Bulkhead, "0 (no limit) or more calls at once")
+	for name, m := range s.Methods {
+		v.attempts(fmt.Sprintf("methods[%q].attempts", name), m.Attempts)
+		v.duration(fmt.Sprintf("methods[%q].timeout", name), m.Timeout)
+		v.check(m.Idempotency <= retry.NonIdempotent, fmt.Sprintf("methods[%q].idempotency", name), m.Idempotency, "one of the declared kinds")
+	}
+	return errors.Join(v...)
+}
+
+const maxAttempts = 100
+
+type problems []error
+
+func (p *problems) check(ok bool, field string, value any, want string) {
+	if !ok {
+		*p = append(*p, fmt.Errorf("%s %v: want %s", field, value, want))
+	}
+}
+
+func (p *problems) attempts(field string, n int) {
+	p.check(n >= 0 && n <= maxAttempts, field, n, fmt.Sprintf("1 to %d (0: default)", maxAttempts))
+}
+
+func (p *problems) duration(field string, d time.Duration) {
+	p.check(d >= 0, field, d, "0 (default) or more")
+}
+
+func (p *problems) add(err error) {
+	if err != nil {
+		*p = append(*p, err)
+	}
+}
+
+func prefix(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}

@@ -1,0 +1,188 @@
+package resilience
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MarshalJSON writes durations as "250ms" and leaves zero fields out.
+func (s Settings) MarshalJSON() ([]byte, error) { return appendSettings(nil, reflect.ValueOf(s)) }
+
+// UnmarshalJSON is strict: an unknown field, a duration without a unit and a
+// value of the wrong kind are errors that name the field, all at once. It does
+// not check ranges: see Validate. Fields that are not named keep their value.
+func (s *Settings) UnmarshalJSON(data []byte) error {
+	next := *s
+	next.Methods = maps.Clone(s.Methods)
+	if err := readSettings(data, reflect.ValueOf(&next).Elem(), ""); err != nil {
+		return err
+	}
+	*s = next
+	return nil
+}
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// fields lists the settings of a struct by name, embedded ones included.
+func fields(v reflect.Value) (names []string, values []reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Anonymous {
+			n, w := fields(v.Field(i))
+			names, values = append(names, n...), append(values, w...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names, values = append(names, name), append(values, v.Field(i))
+	}
+	return names, values
+}
+
+func appendSettings(b []byte, v reflect.Value) ([]byte, error) {
+	switch {
+	case v.Type() == durationType:
+		return fmt.Appendf(b, "%q", v.Interface()), nil
+	case v.Kind() == reflect.Pointer:
+		return appendSettings(b, v.Elem())
+	case v.Kind() == reflect.Struct:
+		names, values := fields(v)
+		return appendObject(b, names, values)
+	case v.Kind() == reflect.Map:
+		names := slices.SortedFunc(maps.Keys(keyed(v)), strings.Compare)
+		values := make([]reflect.Value, len(names))
+		for i, n := range names {
+			values[i] = v.MapIndex(reflect.ValueOf(n))
+		}
+		return appendObject(b, names, values)
+	}
+	scalar, err := json.Marshal(v.Interface())
+	return append(b, scalar...), err
+}
+
+func keyed(v reflect.Value) map[string]struct{} {
+	m := make(map[string]struct{}, v.Len())
+	for _, k := range v.MapKeys() {
+		m[k.String()] = struct{}{}
+	}
+	return m
+}
+
+func appendObject(b []byte, names []string, values []reflect.Value) ([]byte, error) {
+	b = append(b, '{')
+	first := true
+	for i, v := range values {
+		if v.IsZero() && v.Kind() != reflect.Map {
+			continue
+		}
+		if v.Kind() == reflect.Map && v.Len() == 0 {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		key, err := json.Marshal(names[i])
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, key...), ':')
+		if b, err = appendSettings(b, v); err != nil {
+			return nil, fmt.Errorf("%s: %w", names[i], err)
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func readSettings(data []byte, v reflect.Value, at string) error {
+	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
+		return nil
+	}
+	switch {
+	case v.Type() == durationType:
+		return readDuration(data, v, at)
+	case v.Kind() == reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		if !v.IsNil() {
+			p.Elem().Set(v.Elem())
+		}
+		if err := readSettings(data, p.Elem(), at); err != nil {
+			return err
+		}
+		v.Set(p)
+		return nil
+	case v.Kind() == reflect.Struct:
+		names, values := fields(v)
+		return readObject(data, at, func(name string, raw json.RawMessage) error {
+			i := slices.Index(names, name)
+			if i < 0 {
+				return fmt.Errorf("%s: unknown field; want one of %s", join(at, name), strings.Join(names, ", "))
+			}
+			return readSettings(raw, values[i], join(at, name))
+		})
+	case v.Kind() == reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+		return readObject(data, at, func(name string, raw json.RawMessage) error {
+			e := reflect.New(v.Type().Elem()).Elem()
+			if err := readSettings(raw, e, fmt.Sprintf("%s[%q]", at, name)); err != nil {
+				return err
+			}
+			v.SetMapIndex(reflect.ValueOf(name), e)
+			return nil
+		})
+	}
+	if err := json.Unmarshal(data, v.Addr().Interface()); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return fmt.Errorf("%s: want a %v, got a %s", at, v.Kind(), kind.Value)
+		}
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	return nil
+}
+
+func readDuration(data []byte, v reflect.Value, at string) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return fmt.Errorf("%s %s: want a duration with its unit, such as \"250ms\"", at, data)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%s %q: want a duration with its unit, such as \"250ms\"", at, text)
+	}
+	v.SetInt(int64(d))
+	return nil
+}
+
+// readObject calls field for each member, in the order of their names, and
+// joins what is wrong.
+func readObject(data []byte, at string, field func(string, json.RawMessage) error) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return fmt.Errorf("%s: want an object, got a %s", join("settings", at), kind.Value)
+		}
+		return err
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		errs = append(errs, field(name, members[name]))
+	}
+	return errors.Join(errs...)
+}
+
+func join(at, name string) string {
+	if at == "" || name == "" {
+		return at + name
+	}
+	return at + "." + name
+}

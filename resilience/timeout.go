@@ -1,0 +1,143 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/clock"
+)
+
+// ErrAttemptTimeout is matched by the error of an attempt that was cut by its
+// timeout; so is context.DeadlineExceeded.
+var ErrAttemptTimeout = errors.New("attempt timed out")
+
+// TimeoutError is an attempt that was cut by its timeout.
+type TimeoutError struct {
+	After time.Duration
+	Err   error // what the attempt returned when it was cut
+}
+
+// Error implements error.
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("attempt timed out after %v: %v", e.After, e.Err)
+}
+
+// Timeout tells net.Error users that it was one.
+func (*TimeoutError) Timeout() bool { return true }
+
+// Unwrap returns Err.
+func (e *TimeoutError) Unwrap() error { return e.Err }
+
+// Is matches ErrAttemptTimeout and context.DeadlineExceeded.
+func (e *TimeoutError) Is(target error) bool {
+	return target == ErrAttemptTimeout || target == context.DeadlineExceeded
+}
+
+// Timeouts configures [Timeout].
+type Timeouts struct {
+	// After bounds one attempt; a method's setting goes before it. 0: the
+	// time left before the caller's deadline divided by the attempts left; no
+	// bound where there is no deadline. Negative: off.
+	After time.Duration
+
+	Clock clock.Clock // nil: the real one
+}
+
+// Timeout bounds an attempt. It cuts the attempt only where another is
+// permitted (the call is repeatable, attempts and budget are left); elsewhere
+// the attempt goes on to the caller's deadline, and the timeout only tells the
+// selector that the node is slow. So a timeout alone never makes a failure.
+//
+// The attempt's context carries no deadline of the attempt's own, for it is
+// not certain to be cut; context.Cause is [ErrAttemptTimeout] when it was.
+func Timeout(cfg Timeouts) Wrapper {
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	return func(next Func) Func {
+		return func(ctx context.Context, call *Call) error {
+			d := cfg.after(ctx, call)
+			if d <= 0 {
+				return next(ctx, call)
+			}
+			return bounded(ctx, call, next, cfg.Clock, d)
+		}
+	}
+}
+
+func (cfg *Timeouts) after(ctx context.Context, call *Call) time.Duration {
+	d := cfg.After
+	if call.method != nil && call.method.AttemptTimeout != 0 {
+		d = call.method.AttemptTimeout
+	}
+	if d != 0 {
+		return d
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok || call.Last() {
+		return 0
+	}
+	return deadline.Sub(call.Start) / time.Duration(call.try.allowed-call.Attempt+1)
+}
+
+// cutter ends an attempt at its timeout. Its own memory: the timer may fire
+// when the call is long over.
+type cutter struct {
+	mu     sync.Mutex
+	call   *Call // nil when the attempt is over
+	clk    clock.Clock
+	cancel context.CancelCauseFunc // nil: must not be cut
+	cut    bool
+}
+
+func bounded(ctx context.Context, call *Call, next Func, clk clock.Clock, d time.Duration) error {
+	c := &cutter{call: call, clk: clk}
+	if call.again() {
+		ctx, c.cancel = clk.WithCancel(ctx)
+	}
+	stop := clk.AfterFunc(d, c.fire)
+	defer func() { // a panic leaves neither timer nor context
+		stop()
+		c.end()
+	}()
+	err := next(ctx, call)
+	if cut := c.end(); cut {
+		call.try.reserved = true
+		if err != nil {
+			err = &TimeoutError{After: d, Err: err}
+		}
+	}
+	return err
+}
+
+func (c *cutter) fire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.call
+	if call == nil {
+		return
+	}
+	if c.cancel != nil {
+		if b := call.try.budget; b == nil || b.Take(c.clk.Now()) {
+			c.cut = true
+			c.cancel(ErrAttemptTimeout)
+			return
+		}
+	}
+	if call.try != nil {
+		call.try.picked.Late(call.Start)
+	}
+}
+
+func (c *cutter) end() (cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.call = nil; c.cancel != nil {
+		c.cancel(nil)
+		c.cancel = nil
+	}
+	return c.cut
+}

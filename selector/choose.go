@@ -1,0 +1,188 @@
+package selector
+
+import (
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/internal/clock"
+)
+
+// choose asks the strategy for a node that the call has not tried.
+func (s *Selector) choose(set *set, tried []*Node, t int64) (*node, error) {
+	p := set.live
+	switch {
+	case set.closed:
+		return nil, ErrClosed
+	case len(set.all) == 0:
+		return nil, ErrNoNodes
+	case len(p.nodes) == 0:
+		return s.chooseIll(set, tried), nil
+	case len(set.local.nodes) > 0:
+		p = set.local
+	}
+	if len(tried) > 0 {
+		fresh := untried(p.nodes, tried)
+		if len(fresh) == 0 {
+			fresh = untried(set.live.nodes, tried)
+		}
+		if len(fresh) > 0 {
+			p = pool{nodes: fresh}
+		}
+	}
+	tune := s.tune.Load()
+	v := View{nodes: p.nodes, alias: p.alias, t: t, clk: s.clk}
+	n := p.nodes[v.index(tune.strategy.Choose(v))]
+	// A starting node takes only its share; two refusals are enough, the
+	// third choice stands.
+	for range 2 {
+		if n.ramp.Load() == 0 || clock.Float64(s.clk) < n.share(t, tune.slowStart) {
+			break
+		}
+		n = p.nodes[v.index(tune.strategy.Choose(v))]
+	}
+	return n, nil
+}
+
+// share is how much of its load a starting node may have at t.
+func (n *node) share(t int64, slowStart time.Duration) float64 {
+	since := n.ramp.Load()
+	if since == 0 {
+		return 1
+	}
+	f := float64(t-since) / float64(slowStart)
+	if f >= 1 || slowStart <= 0 {
+		n.ramp.CompareAndSwap(since, 0)
+		return 1
+	}
+	return max(f, 0.1)
+}
+
+func untried(nodes []*node, tried []*Node) []*node {
+	fresh := make([]*node, 0, len(nodes))
+next:
+	for _, n := range nodes {
+		pub := n.pub.Load()
+		for _, old := range tried {
+			if old == pub || (old.ID == pub.ID && old.Addr == pub.Addr) {
+				continue next
+			}
+		}
+		fresh = append(fresh, n)
+	}
+	return fresh
+}
+
+// chooseIll is for the time when no node is admitted: of those that are
+// ready, or else of all, the one with the fewest failures of late, and among
+// equals the one that is due first.
+func (s *Selector) chooseIll(set *set, tried []*Node) *node {
+	nodes := untried(set.all, tried)
+	if len(nodes) == 0 {
+		nodes = set.all
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var best *node
+	var bestRate float64
+	for _, n := range nodes {
+		fe, ne := n.decayed()
+		rate := (fe + .5) / (ne + 1)
+		switch {
+		case best == nil,
+			best.notReady && !n.notReady,
+			best.notReady == n.notReady && rate < bestRate,
+			best.notReady == n.notReady && rate == bestRate && n.retryAt < best.retryAt:
+			best, bestRate = n, rate
+		}
+	}
+	return best
+}
+
+// tryProbe claims a probe of an ejected node that is due. Calls that could
+// not be repeated go only to nodes that were ejected by refused connections
+// (there they are not sent, or answered), or when nobody else has come for a
+// second open time.
+func (s *Selector) tryProbe(c Call, now time.Time, t int64) (*node, breaker.Permit, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set := s.set.Load()
+	next := int64(never)
+	var n *node
+	for _, m := range set.all {
+		if !m.out || m.notReady {
+			continue
+		}
+		due := m.retryAt
+		if !c.Retriable && !m.free {
+			due += int64(patience)
+		}
+		if n == nil && t >= due {
+			n = m
+			continue
+		}
+		next = min(next, m.retryAt)
+	}
+	s.nextProbe.Store(next)
+	if n == nil {
+		return nil, breaker.Permit{}, false
+	}
+	permit, after, ok := n.breaker.TryAcquire(now)
+	if ok {
+		after = leaseCheck // the breaker leases the probe; look again whether it wants another
+	}
+	n.retryAt = t + int64(max(after, time.Millisecond))
+	s.nextProbe.Store(min(next, n.retryAt))
+	return n, permit, ok
+}
+
+const (
+	patience   = 5 * time.Second
+	leaseCheck = 100 * time.Millisecond
+)
+
+// probed looks at what a probe has come to.
+func (s *Selector) probed(n *node) {
+	s.mu.Lock()
+	now := s.clk.Now()
+	t := int64(now.Sub(s.epoch))
+	switch {
+	case n.removed || !n.out:
+	case n.breaker.State() == breaker.Closed:
+		s.admit(n, t, Event{Kind: Readmitted, At: now, Reason: breaker.Reason{Cause: breaker.ByProbe}})
+	default:
+		n.retryAt = t // the next pick asks the breaker when to come back
+		if n.breaker.State() == breaker.Open {
+			s.events.add(Event{Kind: ProbeFailed, At: now, Node: n.pub.Load(), Reason: breaker.Reason{Cause: breaker.ByProbe}})
+		}
+		s.nextProbe.Store(min(s.nextProbe.Load(), t))
+	}
+	s.mu.Unlock()
+	s.events.drain()
+}
+
+// admit takes an ejected node back, with a fresh score and a slow start.
+func (s *Selector) admit(n *node, t int64, e Event) {
+	n.out, n.free, n.prevented = false, false, false
+	n.score = 0
+	n.ramp.Store(max(t, 1))
+	s.rebuild(s.set.Load().all)
+	e.Node = n.pub.Load()
+	s.events.add(e)
+}
+
+// noteOpen takes a node out of the set whose breaker refused a call: it was
+// tripped by its own engine or by a hand.
+func (s *Selector) noteOpen(n *node, t int64, after time.Duration) {
+	s.mu.Lock()
+	if !n.out && !n.removed {
+		n.out, n.free = true, false
+		n.retryAt = t + int64(max(after, time.Millisecond))
+		s.rebuild(s.set.Load().all)
+		s.events.add(Event{
+			Kind: Ejected, At: s.clk.Now(), Node: n.pub.Load(), OpenFor: after,
+			Reason: breaker.Reason{Cause: breaker.ByEngine},
+		})
+	}
+	s.mu.Unlock()
+	s.events.drain()
+}

@@ -1,0 +1,308 @@
+// Package selector answers: which node next? A [Source] says which nodes
+// there are, a [Strategy] chooses among those admitted, each node's own
+// circuit breaker admits or refuses, and the ejector takes out a node that
+// does worse than its peers.
+package selector
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/internal/clock"
+)
+
+// ErrNoNodes is returned by Pick while no node is known.
+var ErrNoNodes = errors.New("no nodes are known")
+
+// ErrClosed is returned by Pick after Close.
+var ErrClosed = errors.New("the selector is closed")
+
+// Node is one instance of a service. A Node that was handed out is never
+// changed; do not change it either.
+type Node struct {
+	ID     string            // identity; empty: Addr. Unique in a set
+	Addr   string            // where it is, as its client needs it: "10.0.0.7:8080"
+	Weight int               // share of the load relative to the others; 0: 1
+	Zone   string            // for zone preference; may be empty
+	Meta   map[string]string // whatever the source knows besides
+}
+
+// String returns the ID.
+func (n *Node) String() string { return n.ID }
+
+// Call is what a pick needs to know of the call.
+type Call struct {
+	Method string    // failures are judged per method; bounded: the 65th and later share one record
+	Now    time.Time // the present; zero: the clock is read
+	Tried  []*Node   // nodes that earlier attempts of this call went to
+
+	// Retriable says that this attempt may be made again elsewhere if it ends
+	// in doubt. Such calls are preferred as probes of an ejected node.
+	Retriable bool
+}
+
+// Report is the result of one attempt.
+type Report struct {
+	Result  breaker.Result
+	Start   time.Time     // when the attempt began
+	Elapsed time.Duration // how long it took; feeds the latency of a Success
+	NotSent bool          // no connection was obtained: evidence about the node alone
+}
+
+// Config describes a Selector. The zero Config has no nodes.
+type Config struct {
+	Source   Source   // where nodes come from; required
+	Strategy Strategy // nil: TwoChoices{}
+
+	// Zone prefers the nodes of this zone while at least half of them can
+	// take calls. Empty: no preference.
+	Zone string
+
+	// SlowStart is how long a new or readmitted node takes to grow from a
+	// tenth of its share to the whole, linearly. Default 10 s, negative: off.
+	SlowStart time.Duration
+
+	// Ejection is the comparison of a node with its peers.
+	Ejection Ejection
+
+	// Engine makes each node's breaker, keyed by its ID. Nil: native ones
+	// that open only when the ejector (or a hand) trips them.
+	Engine breaker.Engine
+
+	// OnEvent, if not nil, hears ejections, readmissions and changes of the
+	// set: in order, outside every lock.
+	OnEvent func(Event)
+
+	// Clock is the time and randomness; nil: the real ones.
+	Clock clock.Clock
+}
+
+// Validate returns all that is wrong, joined.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Source == nil {
+		errs = append(errs, errors.New("source: want one, such as selector.Static(nodes...)"))
+	}
+	return errors.Join(append(errs, c.Ejection.Validate())...)
+}
+
+// Selector picks nodes. It is safe for concurrent use; make one by [New] and
+// end it by Close.
+type Selector struct {
+	source Source
+	engine breaker.Engine
+	clk    clock.Clock
+	epoch  time.Time
+	tune   atomic.Pointer[tuning]
+
+	set       atomic.Pointer[set]
+	methods   atomic.Pointer[map[string]int]
+	nextProbe atomic.Int64 // since epoch: when an ejected node may be tried next
+	events    dispatcher
+
+	mu      sync.Mutex // everything below, node.sick, and replacing set and methods
+	gone    graveyard
+	retired uint64 // successes of nodes that are gone
+	scratch scratch
+	closed  bool
+}
+
+// tuning is what Update may change.
+type tuning struct {
+	strategy  Strategy
+	zone      string
+	slowStart time.Duration
+	ejection  thresholds
+}
+
+func (c Config) tuning() *tuning {
+	t := &tuning{strategy: c.Strategy, zone: c.Zone, slowStart: c.SlowStart, ejection: c.Ejection.thresholds()}
+	if t.strategy == nil {
+		t.strategy = TwoChoices{}
+	}
+	if t.slowStart == 0 {
+		t.slowStart = 10 * time.Second
+	}
+	return t
+}
+
+// New starts watching the source. It fails when cfg is invalid or the source
+// cannot start.
+func New(cfg Config) (*Selector, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Selector{source: cfg.Source, engine: cfg.Engine, clk: cfg.Clock}
+	if s.clk == nil {
+		s.clk = clock.System
+	}
+	if s.engine == nil {
+		family, err := breaker.NewFamily(breaker.Config{Rule: breaker.Never{}, Ramp: -1, Clock: cfg.Clock})
+		if err != nil {
+			return nil, err
+		}
+		s.engine = family
+	}
+	s.epoch = s.clk.Now()
+	s.tune.Store(cfg.tuning())
+	s.set.Store(&set{})
+	s.methods.Store(&map[string]int{})
+	s.nextProbe.Store(never)
+	s.events.listen = cfg.OnEvent
+	if err := s.source.Watch(s.report); err != nil {
+		return nil, errors.Join(fmt.Errorf("source: %w", err), s.source.Close())
+	}
+	return s, nil
+}
+
+// Update changes the strategy, zone, slow start and ejection thresholds;
+// nodes and what is known of them stay. Source, Engine, OnEvent and Clock of
+// cfg are ignored.
+func (s *Selector) Update(cfg Config) error {
+	if err := cfg.Ejection.Validate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tune.Store(cfg.tuning())
+	s.rebuild(s.set.Load().all)
+	return nil
+}
+
+// Close ends the source. Picks fail with [ErrClosed] afterwards; attempts that
+// are under way may still call Done.
+func (s *Selector) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.set.Store(&set{closed: true})
+	s.nextProbe.Store(never)
+	s.mu.Unlock()
+	return s.source.Close()
+}
+
+// Picked is one attempt's claim on a node. It is a small value; do not copy
+// it, and call Done exactly once when the attempt has ended.
+type Picked struct {
+	sel    *Selector
+	node   *node
+	cell   *cell
+	method int
+	permit breaker.Permit
+	probe  bool
+	late   bool
+	held   bool
+}
+
+// Node returns where to send the attempt. It is nil for the zero Picked.
+func (p *Picked) Node() *Node {
+	if p.node == nil {
+		return nil
+	}
+	return p.node.pub.Load()
+}
+
+// Probe reports whether the attempt goes to an ejected node, to see whether
+// it is well again.
+func (p *Picked) Probe() bool { return p.probe }
+
+// Pick chooses a node and counts the attempt as in flight there. A node in
+// c.Tried is chosen only when every admitted node was tried. It fails with
+// [ErrNoNodes] or [ErrClosed] only; it does not block and, for a first
+// attempt, does not allocate.
+func (s *Selector) Pick(c Call) (Picked, error) {
+	now := c.Now
+	if now.IsZero() {
+		now = s.clk.Now()
+	}
+	t := int64(now.Sub(s.epoch))
+	if t >= s.nextProbe.Load() && len(c.Tried) == 0 {
+		if n, permit, ok := s.tryProbe(c, now, t); ok {
+			return s.claim(n, c.Method, permit, true), nil
+		}
+	}
+	for {
+		set := s.set.Load()
+		n, err := s.choose(set, c.Tried, t)
+		if err != nil {
+			return Picked{}, err
+		}
+		permit, after, ok := n.breaker.TryAcquire(now)
+		if ok || set.bypass() {
+			return s.claim(n, c.Method, permit, ok && len(set.live.nodes) == 0), nil
+		}
+		s.noteOpen(n, t, after)
+	}
+}
+
+func (s *Selector) claim(n *node, method string, permit breaker.Permit, probe bool) Picked {
+	m := s.methodIndex(method)
+	cell := n.cell(s, m)
+	n.load.Add(onePick)
+	cell.n.Add(1)
+	return Picked{sel: s, node: n, cell: cell, method: m, permit: permit, probe: probe}
+}
+
+// Done reports the attempt's result. A second Done does nothing. A Success
+// writes only the node's own load and latency.
+func (p *Picked) Done(r Report) {
+	n := p.node
+	if n == nil {
+		return
+	}
+	p.node = nil
+	var ended uint64 = 1
+	if p.held {
+		ended = 0
+	}
+	switch {
+	case r.Result == breaker.Success && !p.late:
+		n.load.Add(-ended)
+		n.observeLatency(r.Elapsed, r.Start, p.sel.epoch)
+	case r.Result == breaker.Failure && !p.late:
+		n.failures.Add(1) // before the load, or it would pass for a success
+		n.load.Add(-ended)
+		p.sel.failed(p, n, r)
+	case !p.late:
+		n.load.Add(-(1<<inFlightBits + ended)) // as if it had never been picked
+		p.cell.n.Add(^uint64(0))
+	default:
+		n.load.Add(-ended) // it was counted as a failure when it became late
+		r.Result = breaker.Ignored
+	}
+	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+	if p.probe {
+		p.sel.probed(n)
+	}
+}
+
+// Hold keeps the attempt in flight at its node after Done, for a response
+// that is still being read; release ends it, and may be called more than once.
+// Call Hold before Done, once.
+func (p *Picked) Hold() (release func()) {
+	n := p.node
+	if n == nil || p.held {
+		return func() {}
+	}
+	p.held = true
+	return sync.OnceFunc(func() { n.load.Add(^uint64(0)) })
+}
+
+// Late says that the attempt has run past its timeout and goes on, because
+// it may not be repeated. The node is judged as by a failure, now and once.
+func (p *Picked) Late(start time.Time) {
+	n := p.node
+	if n == nil || p.late {
+		return
+	}
+	p.late = true
+	n.failures.Add(1)
+	p.sel.failed(p, n, Report{Result: breaker.Failure, Start: start})
+}

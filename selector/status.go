@@ -1,0 +1,158 @@
+package selector
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+)
+
+// Status is how a node stands.
+type Status struct {
+	Node      *Node
+	State     breaker.State // its breaker's
+	Ejected   bool          // out of the set
+	NotReady  bool          // marked by SetReady
+	InFlight  int
+	Picks     uint64 // attempts made since the node was first seen, cancelled ones not
+	Failures  uint64
+	Latency   time.Duration // recent average; 0: unknown
+	Score     float64       // S, to be compared with …
+	Threshold float64       // … this
+	RetryAt   time.Time     // when an ejected node may next be tried
+}
+
+// Nodes returns the status of every node, in the source's order.
+func (s *Selector) Nodes() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := int64(s.clk.Now().Sub(s.epoch))
+	look := s.tune.Load().ejection.look
+	all := s.set.Load().all
+	list := make([]Status, len(all))
+	for i, n := range all {
+		load := n.load.Load()
+		list[i] = Status{
+			Node: n.pub.Load(), State: n.breaker.State(), Ejected: n.out, NotReady: n.notReady,
+			InFlight: int(load & inFlightMask), Picks: load >> inFlightBits, Failures: n.failures.Load(),
+			Latency: time.Duration(n.estimate(t)), Score: n.score, Threshold: look,
+		}
+		if n.out && n.retryAt != never {
+			list[i].RetryAt = s.epoch.Add(time.Duration(n.retryAt))
+		}
+	}
+	return list
+}
+
+// Successes is the number of attempts that ended well, on all nodes there
+// were. It costs a walk over the nodes.
+func (s *Selector) Successes() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.retired
+	for _, n := range s.set.Load().all {
+		sum += n.successes()
+	}
+	return sum
+}
+
+// HasUntried reports whether an admitted node remains that is not in tried.
+func (s *Selector) HasUntried(tried []*Node) bool {
+	return len(untried(s.set.Load().live.nodes, tried)) > 0
+}
+
+// Typical returns what a successful attempt takes on a typical node of late;
+// 0: unknown. It looks at a few nodes only.
+func (s *Selector) Typical(now time.Time) time.Duration {
+	live := s.set.Load().live.nodes
+	t := int64(now.Sub(s.epoch))
+	best := float32(0)
+	for i := 0; i < len(live) && i < 8; i++ {
+		if x := live[i].estimate(t); x > 0 && (best == 0 || x < best) {
+			best = x
+		}
+	}
+	return time.Duration(best)
+}
+
+// SetReady marks a node as able to take calls or not, from outside: a
+// connection that is being made, a health check. A node that is not ready is
+// used only when there is no other. It fails when there is no such node.
+func (s *Selector) SetReady(id string, ready bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.find(id)
+	if n == nil {
+		return fmt.Errorf("node %q: not in the set", id)
+	}
+	if n.notReady == ready {
+		n.notReady = !ready
+		s.rebuild(s.set.Load().all)
+	}
+	return nil
+}
+
+// Eject takes a node out by hand, as the ejector would; its breaker lets it
+// be probed when the open time is over. The cap does not apply. It fails when
+// there is no such node, or its engine's breakers cannot be tripped.
+func (s *Selector) Eject(id, note string) error {
+	n, tripper, err := s.tripper(id)
+	if err != nil {
+		return err
+	}
+	now := s.clk.Now()
+	s.mu.Lock()
+	if n.out {
+		s.mu.Unlock()
+		return nil
+	}
+	n.out, n.free, n.score, n.retryAt = true, false, 0, never
+	s.rebuild(s.set.Load().all)
+	s.mu.Unlock()
+	s.trip(n, tripper, breaker.Reason{Cause: breaker.ByHand, Note: note}, now)
+	s.events.drain()
+	return nil
+}
+
+// Readmit takes an ejected node back by hand, on a slow start. It fails as
+// Eject does.
+func (s *Selector) Readmit(id, note string) error {
+	n, tripper, err := s.tripper(id)
+	if err != nil {
+		return err
+	}
+	reason := breaker.Reason{Cause: breaker.ByHand, Note: note}
+	tripper.Reset(reason)
+	now := s.clk.Now()
+	s.mu.Lock()
+	if n.out && !n.removed {
+		s.admit(n, int64(now.Sub(s.epoch)), Event{Kind: Readmitted, At: now, Reason: reason})
+	}
+	s.mu.Unlock()
+	s.events.drain()
+	return nil
+}
+
+func (s *Selector) tripper(id string) (*node, breaker.Tripper, error) {
+	s.mu.Lock()
+	n := s.find(id)
+	s.mu.Unlock()
+	if n == nil {
+		return nil, nil, fmt.Errorf("node %q: not in the set", id)
+	}
+	tripper, ok := n.breaker.(breaker.Tripper)
+	if !ok {
+		return nil, nil, fmt.Errorf("node %q: its breaker (%T) cannot be tripped from outside", id, n.breaker)
+	}
+	return n, tripper, nil
+}
+
+// find returns a node of the set. Caller holds mu.
+func (s *Selector) find(id string) *node {
+	for _, n := range s.set.Load().all {
+		if n.pub.Load().ID == id {
+			return n
+		}
+	}
+	return nil
+}
