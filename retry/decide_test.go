@@ -131,7 +131,7 @@ func TestNeverTwice(t *testing.T) {
 		}
 		why, err := retry.Decide(q)
 		seen[why]++
-		if (err != nil) != (why == retry.Stopped && err != nil) {
+		if err != nil && why != retry.Stopped {
 			t.Fatalf("%+v: %v with error %v", q, why, err)
 		}
 		if q.Effect == retry.Possible && !q.Idempotency.Repeatable() {

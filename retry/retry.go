@@ -167,7 +167,7 @@ func Decide(q Question) (Reason, error) {
 		return Exhausted, nil
 	case q.Wait < 0:
 		return Stopped, nil
-	case q.Deadline && q.Wait >= q.Left-q.Need: // a sum could overflow: hints are what servers make them
+	case q.Deadline && (q.Wait >= q.Left || q.Need >= q.Left-q.Wait): // no sum: a hint may be any number
 		return OutOfTime, nil
 	}
 	return Granted, nil
