@@ -177,7 +177,8 @@ func (c Cause) String() string {
 }
 
 // Reason says why a transition happened, with its numbers. Fields that do not
-// apply are zero.
+// apply are zero. For ByProbe, Score is how many probes succeeded and
+// Threshold how many must.
 type Reason struct {
 	Cause     Cause
 	Rule      string  // the trip rule in words, e.g. "cusum(1%→50%, 1e6)"
@@ -188,10 +189,12 @@ type Reason struct {
 	Note      string  // who and why, when done by hand
 }
 
-// Event is one transition of a breaker.
+// Event is one transition of a breaker. From and To are the same when only the
+// mode was changed, by [Circuit.Force].
 type Event struct {
 	Key      string
 	From, To State
+	Mode     Mode // after the event; Auto unless forced
 	At       time.Time
 	OpenFor  time.Duration // how long it will stay open; when To is Open
 	Shadow   bool          // the breaker is in shadow mode: nothing is rejected
