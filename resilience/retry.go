@@ -39,12 +39,12 @@ type retrier struct{ Retries }
 
 func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 	f := call.frame
-	if f == nil { // stacked by hand
+	if f == nil || call.try != nil { // stacked by hand, or within an attempt of another Retry
 		f = new(frame)
 	}
 	call.Start = r.Clock.Now()
 	if err := ctx.Err(); err != nil {
-		return r.end(call, f, call.Start, retry.Cancelled, context.Cause(ctx))
+		return r.end(call, f, call.Start, retry.Cancelled, ended(ctx))
 	}
 	allowed := max(r.Attempts, 1)
 	if call.method != nil && call.method.Attempts > 0 {
@@ -59,7 +59,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 		if t.end.IsZero() {
 			t.end = r.Clock.Now()
 		}
-		if t.outcome.Name == "" {
+		if !t.judged {
 			t.outcome = Classify(ctx, err)
 		}
 		if r.Observer != nil {
@@ -69,7 +69,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			if t.reserved {
 				r.Budget.Return()
 			}
-			if r.Budget != nil && t.sel == nil {
+			if r.Budget != nil {
 				r.Budget.Success()
 			}
 			if r.Observer != nil {
@@ -91,7 +91,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Observer.Observe(retryEvent(a, wait))
 			}
 			if err := r.Clock.Sleep(ctx, wait); err != nil {
-				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, context.Cause(ctx))
+				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
 			}
 			start = r.Clock.Now()
 		}
@@ -101,7 +101,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 // next decides about another attempt after a, which failed with err.
 func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.Duration, retry.Reason, error) {
 	if ctx.Err() != nil {
-		return 0, retry.Cancelled, nil
+		return 0, retry.Cancelled, ended(ctx)
 	}
 	t := a.try
 	o := t.outcome
@@ -109,23 +109,37 @@ func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.
 		Try:  retry.Try{Method: a.Method, Idempotency: a.Idempotency, Attempt: a.Attempt, Effect: o.Effect, Again: o.Again, Err: err},
 		Hook: r.Hook, Max: t.allowed,
 	}
-	// Nothing reached the node, and there is another: no reason to wait.
-	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
-	if !elsewhere && a.Attempt < t.allowed {
-		f.pauses.New, f.pauses.Verbatim = r.Backoff, r.Verbatim
-		q.Wait = f.pauses.Next(r.Clock, o.After)
-	}
 	if deadline, ok := ctx.Deadline(); ok {
 		q.Deadline, q.Left = true, deadline.Sub(t.end)
 		if t.sel != nil {
-			q.Need = t.sel.Typical(t.end)
+			q.Need = t.sel.Typical()
 		}
 	}
 	why, hookErr := retry.Decide(q)
+	// Nothing reached the node, and there is another: no reason to wait.
+	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
+	if why == retry.Granted && !elsewhere {
+		f.pauses.New, f.pauses.Verbatim = r.Backoff, r.Verbatim
+		q.Wait = f.pauses.Next(r.Clock, o.After)
+		if t.reserved && q.Deadline { // it was cut for the sake of the next, which must have its chance
+			q.Wait = min(q.Wait, max(q.Left-q.Need-1, 0))
+		}
+		q.Hook, q.Again = nil, true // the hook has answered
+		why, _ = retry.Decide(q)
+	}
 	if why == retry.Granted && r.Budget != nil && !t.reserved && !r.Budget.Take(t.end) {
 		why = retry.OverBudget
 	}
 	return q.Wait, why, hookErr
+}
+
+// ended is why ctx ended, matching both its error and its cause.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return errors.Join(err, cause)
 }
 
 // end makes the call's error and tells the observer.

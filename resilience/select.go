@@ -49,7 +49,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		Method: call.Method, Now: call.Start, Tried: t.tried, Retriable: call.again(),
 	})
 	if err != nil {
-		t.outcome = Rejected
+		t.outcome, t.judged = Rejected, true
 		if errors.Is(err, selector.ErrClosed) {
 			t.outcome.Again = false
 		}
@@ -58,14 +58,13 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 	call.Node = t.picked.Node()
 	finished := false
 	defer func() {
-		if !finished { // a panic or runtime.Goexit in op says nothing about the node
+		if !finished { // a panic or runtime.Goexit in user code says nothing about the node
 			t.picked.Done(selector.Report{})
 		}
 	}()
 	err = next(ctx, call)
-	finished = true
 	t.end = s.Clock.Now()
-	t.outcome = Succeeded
+	t.outcome, t.judged = Succeeded, true
 	if err != nil {
 		t.outcome = s.Classify(ctx, err)
 		s.old(ctx, call)
@@ -74,6 +73,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		Result: t.outcome.Node, Start: call.Start, Elapsed: t.end.Sub(call.Start),
 		NotSent: t.outcome.Effect == retry.None,
 	})
+	finished = true
 	return err
 }
 
@@ -84,7 +84,7 @@ func (s *Selects) old(ctx context.Context, call *Call) {
 	if o.Effect != retry.Possible || o.Node != breaker.Ignored || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
 	}
-	if usual := s.Selector.Typical(call.Start); usual > 0 && call.try.end.Sub(call.Start) > oldAge*usual {
+	if usual := s.Selector.Typical(); usual > 0 && call.try.end.Sub(call.Start) > oldAge*usual {
 		o.Node = breaker.Failure
 	}
 }

@@ -101,38 +101,53 @@ func (s *Selector) chooseIll(set *set, tried []*Node) *node {
 // tryProbe claims a probe of an ejected node that is due. Calls that could
 // not be repeated go only to nodes that were ejected by refused connections
 // (there they are not sent, or answered), or when nobody else has come for a
-// second open time.
+// while.
 func (s *Selector) tryProbe(c Call, now time.Time, t int64) (*node, breaker.Permit, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	set := s.set.Load()
-	next := int64(never)
-	var n *node
-	for _, m := range set.all {
-		if !m.out || m.notReady {
+	defer s.schedule()
+	for _, n := range s.set.Load().out {
+		if t < n.dueAt(c.Retriable) {
 			continue
 		}
-		due := m.retryAt
-		if !c.Retriable && !m.free {
-			due += int64(patience)
+		permit, after, ok := n.breaker.TryAcquire(now)
+		if ok {
+			after = leaseCheck // the breaker leases the probe; look again whether it wants another
 		}
-		if n == nil && t >= due {
-			n = m
-			continue
+		n.retryAt = t + int64(max(after, time.Millisecond))
+		if ok {
+			return n, permit, true
 		}
-		next = min(next, m.retryAt)
 	}
-	s.nextProbe.Store(next)
-	if n == nil {
-		return nil, breaker.Permit{}, false
+	return nil, breaker.Permit{}, false
+}
+
+// dueAt is when an ejected node may be probed by a call that can be repeated,
+// or by one that cannot.
+func (n *node) dueAt(retriable bool) int64 {
+	if retriable || n.free || n.retryAt == never {
+		return n.retryAt
 	}
-	permit, after, ok := n.breaker.TryAcquire(now)
-	if ok {
-		after = leaseCheck // the breaker leases the probe; look again whether it wants another
+	return n.retryAt + int64(patience)
+}
+
+// schedule publishes when the next probe is due, for either kind of call.
+// Caller holds mu.
+func (s *Selector) schedule() {
+	soon, late := int64(never), int64(never)
+	for _, n := range s.set.Load().out {
+		soon, late = min(soon, n.dueAt(true)), min(late, n.dueAt(false))
 	}
-	n.retryAt = t + int64(max(after, time.Millisecond))
-	s.nextProbe.Store(min(next, n.retryAt))
-	return n, permit, ok
+	s.nextProbe[1].Store(soon)
+	s.nextProbe[0].Store(late)
+}
+
+// probeDue reports whether an ejected node may be due, at the price of a load.
+func (s *Selector) probeDue(retriable bool, t int64) bool {
+	if retriable {
+		return t >= s.nextProbe[1].Load()
+	}
+	return t >= s.nextProbe[0].Load()
 }
 
 const (
@@ -154,7 +169,7 @@ func (s *Selector) probed(n *node) {
 		if n.breaker.State() == breaker.Open {
 			s.events.add(Event{Kind: ProbeFailed, At: now, Node: n.pub.Load(), Reason: breaker.Reason{Cause: breaker.ByProbe}})
 		}
-		s.nextProbe.Store(min(s.nextProbe.Load(), t))
+		s.schedule()
 	}
 	s.mu.Unlock()
 	s.events.drain()

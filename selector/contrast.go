@@ -197,7 +197,7 @@ func (sc *scratch) contrast(n *node, live []*node, th *thresholds) float64 {
 		um := doubt(fm)
 		p := max(pa, (fm+.5+um+2*pa)/(nm+3+um), sc.baseline(live, m, th))
 		// Nodes that differ by a few per cent for good are not ill: where the
-		// peers show next to nothing, twice the baseline is believed of all.
+		// peers show next to nothing, 1½ × the baseline is believed of all.
 		p = min(max(p, 2*th.baseline), .999)
 		small += float64(c.k) * math.Log1p(th.excess*(1-p)/p)
 		large += float64(c.k) * math.Log1p(.9*(1-p)/p)

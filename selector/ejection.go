@@ -131,7 +131,7 @@ func (s *Selector) trip(n *node, b breaker.Tripper, reason breaker.Reason, now t
 	defer s.mu.Unlock()
 	if n.out {
 		n.retryAt = int64(now.Sub(s.epoch) + after)
-		s.nextProbe.Store(min(s.nextProbe.Load(), n.retryAt))
+		s.schedule()
 	}
 	s.events.add(Event{Kind: Ejected, At: now, Node: n.pub.Load(), OpenFor: after, Reason: reason})
 }

@@ -181,6 +181,9 @@ func (n *node) observeLatency(elapsed time.Duration, start, epoch time.Time) {
 	n.latency.Store(uint64(math.Float32bits(x))<<32 | uint64(ms))
 }
 
+// average returns the average latency in nanoseconds, however old; 0: unknown.
+func (n *node) average() float32 { return math.Float32frombits(uint32(n.latency.Load() >> 32)) }
+
 // estimate returns the latency in nanoseconds as believed at t: without news
 // it halves in the first second, so that a node is not shunned for ever for
 // one slow answer. 0: unknown.

@@ -101,7 +101,7 @@ type Selector struct {
 
 	set       atomic.Pointer[set]
 	methods   atomic.Pointer[map[string]int]
-	nextProbe atomic.Int64 // since epoch: when an ejected node may be tried next
+	nextProbe [2]atomic.Int64 // since epoch: when an ejected node may be tried next; see probeDue
 	events    dispatcher
 
 	mu      sync.Mutex // everything below, node.sick, and replacing set and methods
@@ -151,7 +151,7 @@ func New(cfg Config) (*Selector, error) {
 	s.tune.Store(cfg.tuning())
 	s.set.Store(&set{})
 	s.methods.Store(&map[string]int{})
-	s.nextProbe.Store(never)
+	s.schedule()
 	s.events.listen = cfg.OnEvent
 	if err := s.source.Watch(s.report); err != nil {
 		return nil, errors.Join(fmt.Errorf("source: %w", err), s.source.Close())
@@ -183,7 +183,7 @@ func (s *Selector) Close() error {
 	}
 	s.closed = true
 	s.set.Store(&set{closed: true})
-	s.nextProbe.Store(never)
+	s.schedule()
 	s.mu.Unlock()
 	return s.source.Close()
 }
@@ -223,7 +223,7 @@ func (s *Selector) Pick(c Call) (Picked, error) {
 		now = s.clk.Now()
 	}
 	t := int64(now.Sub(s.epoch))
-	if t >= s.nextProbe.Load() && len(c.Tried) == 0 {
+	if s.probeDue(c.Retriable, t) && len(c.Tried) == 0 {
 		if n, permit, ok := s.tryProbe(c, now, t); ok {
 			return s.claim(n, c.Method, permit, true), nil
 		}

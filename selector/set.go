@@ -9,8 +9,9 @@ import (
 // comes, goes, is ejected or readmitted. A pick looks at nothing else.
 type set struct {
 	all    []*node
-	live   pool // admitted
-	local  pool // admitted, in our own zone; empty when the zone is not preferred
+	live   pool    // admitted
+	local  pool    // admitted, in our own zone; empty when the zone is not preferred
+	out    []*node // ejected, and ready otherwise
 	closed bool
 }
 
@@ -99,7 +100,6 @@ func (s *Selector) rebuild(all []*node) {
 	tune := s.tune.Load()
 	next := &set{all: all}
 	local, locals := []*node(nil), 0
-	probe := int64(never)
 	for _, n := range all {
 		here := tune.zone != "" && n.pub.Load().Zone == tune.zone
 		if here {
@@ -108,7 +108,7 @@ func (s *Selector) rebuild(all []*node) {
 		switch {
 		case n.notReady:
 		case n.out:
-			probe = min(probe, n.retryAt)
+			next.out = append(next.out, n)
 		default:
 			next.live.nodes = append(next.live.nodes, n)
 			if here {
@@ -121,7 +121,7 @@ func (s *Selector) rebuild(all []*node) {
 		next.local = pool{nodes: local, alias: newAlias(local)}
 	}
 	s.set.Store(next)
-	s.nextProbe.Store(probe)
+	s.schedule()
 }
 
 // graveyard keeps what was known of nodes that left, for a while: discovery

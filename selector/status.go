@@ -61,14 +61,13 @@ func (s *Selector) HasUntried(tried []*Node) bool {
 	return len(untried(s.set.Load().live.nodes, tried)) > 0
 }
 
-// Typical returns what a successful attempt takes on a typical node of late;
-// 0: unknown. It looks at a few nodes only.
-func (s *Selector) Typical(now time.Time) time.Duration {
+// Typical returns what a successful attempt takes on a good node; 0: unknown.
+// It looks at a few nodes only.
+func (s *Selector) Typical() time.Duration {
 	live := s.set.Load().live.nodes
-	t := int64(now.Sub(s.epoch))
 	best := float32(0)
 	for i := 0; i < len(live) && i < 8; i++ {
-		if x := live[i].estimate(t); x > 0 && (best == 0 || x < best) {
+		if x := live[i].average(); x > 0 && (best == 0 || x < best) {
 			best = x
 		}
 	}

@@ -1,7 +1,7 @@
 // Command ejection prints how soon the ejector takes an ill node out and how
 // often it takes out a healthy one, beside the figures of the design:
 //
-//	go run ./benchmarks/cmd/ejection [-seeds 200] [-seed 1] [-rows REGEXP] [-json]
+//	go run ./benchmarks/cmd/ejection [-seeds 400] [-seed 1] [-rows REGEXP] [-json]
 //
 // It exits with 1 when a row misses its goal: detections within 1.25 × of the
 // design's figures, false ejections within their confidence interval.
@@ -24,7 +24,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("ejection", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	seeds := fs.Int("seeds", 200, "runs of each row, 1 to 100000")
+	seeds := fs.Int("seeds", 400, "runs of each row, 1 to 100000")
 	seed := fs.Uint64("seed", 1, "seed of the first run")
 	rows := fs.String("rows", "", "only the rows whose names match this regular expression")
 	asJSON := fs.Bool("json", false, "print one JSON document")
