@@ -26,21 +26,34 @@ func (s *Selector) choose(set *set, tried []*Node, t int64) (*node, error) {
 			fresh = untried(set.live.nodes, tried)
 		}
 		if len(fresh) > 0 {
-			p = pool{nodes: fresh}
+			p = pool{nodes: fresh, mean: set.live.mean}
 		}
 	}
 	tune := s.tune.Load()
-	v := View{nodes: p.nodes, alias: p.alias, t: t, clk: s.clk}
-	n := p.nodes[v.index(tune.strategy.Choose(v))]
-	// A starting node takes only its share; two refusals are enough, the
-	// third choice stands.
+	v := View{pool: p, t: t, clk: s.clk}
+	i := tune.choose(v)
+	// A starting node takes only its share and leaves the rest to another;
+	// two refusals are enough, the third choice stands.
 	for range 2 {
+		n := p.nodes[i]
 		if n.ramp.Load() == 0 || clock.Float64(s.clk) < n.share(t, tune.slowStart) {
 			break
 		}
-		n = p.nodes[v.index(tune.strategy.Choose(v))]
+		j := tune.choose(v)
+		if j == i {
+			j = v.other(i)
+		}
+		i = j
 	}
-	return n, nil
+	return p.nodes[i], nil
+}
+
+// choose asks the strategy; the default one without an interface in between.
+func (t *tuning) choose(v View) int {
+	if t.strategy == (Strategy)(TwoChoices{}) {
+		return TwoChoices{}.Choose(v)
+	}
+	return v.index(t.strategy.Choose(v))
 }
 
 // share is how much of its load a starting node may have at t.
@@ -103,23 +116,39 @@ func (s *Selector) chooseIll(set *set, tried []*Node) *node {
 // (there they are not sent, or answered), or when nobody else has come for a
 // while.
 func (s *Selector) tryProbe(c Call, now time.Time, t int64) (*node, breaker.Permit, bool) {
+	for n := s.takeProbe(c.Retriable, t); n != nil; n = s.takeProbe(c.Retriable, t) {
+		permit, after, ok := n.breaker.TryAcquire(now)
+		if ok {
+			return n, permit, true
+		}
+		s.probeAt(n, t+int64(max(after, time.Millisecond)))
+	}
+	return nil, breaker.Permit{}, false
+}
+
+// takeProbe returns an ejected node that is due. The next caller looks at it
+// again a little later, whether its breaker wants another probe.
+func (s *Selector) takeProbe(retriable bool, t int64) *node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.schedule()
 	for _, n := range s.set.Load().out {
-		if t < n.dueAt(c.Retriable) {
-			continue
-		}
-		permit, after, ok := n.breaker.TryAcquire(now)
-		if ok {
-			after = leaseCheck // the breaker leases the probe; look again whether it wants another
-		}
-		n.retryAt = t + int64(max(after, time.Millisecond))
-		if ok {
-			return n, permit, true
+		if t >= n.dueAt(retriable) {
+			n.retryAt = t + int64(leaseCheck)
+			return n
 		}
 	}
-	return nil, breaker.Permit{}, false
+	return nil
+}
+
+// probeAt sets when an ejected node may be probed.
+func (s *Selector) probeAt(n *node, t int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n.out {
+		n.retryAt = t
+		s.schedule()
+	}
 }
 
 // dueAt is when an ejected node may be probed by a call that can be repeated,
@@ -157,16 +186,17 @@ const (
 
 // probed looks at what a probe has come to.
 func (s *Selector) probed(n *node) {
+	state := n.breaker.State()
 	s.mu.Lock()
 	now := s.clk.Now()
 	t := int64(now.Sub(s.epoch))
 	switch {
 	case n.removed || !n.out:
-	case n.breaker.State() == breaker.Closed:
+	case state == breaker.Closed:
 		s.admit(n, t, Event{Kind: Readmitted, At: now, Reason: breaker.Reason{Cause: breaker.ByProbe}})
 	default:
 		n.retryAt = t // the next pick asks the breaker when to come back
-		if n.breaker.State() == breaker.Open {
+		if state == breaker.Open {
 			s.events.add(Event{Kind: ProbeFailed, At: now, Node: n.pub.Load(), Reason: breaker.Reason{Cause: breaker.ByProbe}})
 		}
 		s.schedule()
@@ -190,7 +220,7 @@ func (s *Selector) admit(n *node, t int64, e Event) {
 func (s *Selector) noteOpen(n *node, t int64, after time.Duration) {
 	s.mu.Lock()
 	if !n.out && !n.removed {
-		n.out, n.free = true, false
+		n.out, n.free, n.score = true, false, 0
 		n.retryAt = t + int64(max(after, time.Millisecond))
 		s.rebuild(s.set.Load().all)
 		s.events.add(Event{

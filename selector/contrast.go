@@ -69,6 +69,18 @@ func (w *window) since(i, method int) (calls, failures float64) {
 	return float64(max(0, int32(uint32(c.n.Load())-b.n))), float64(c.failed - b.failed)
 }
 
+// outlived reports whether the window's peers that are left are too few to
+// stand for those there are.
+func (w *window) outlived(peers int) bool {
+	left := 0
+	for _, p := range w.peers {
+		if !p.node.out && !p.node.removed {
+			left++
+		}
+	}
+	return 2*left < peers
+}
+
 // peerPassed reports whether an admitted peer has answered well since the
 // window began: then a node that refuses connections is alone with it.
 func (w *window) peerPassed() bool {

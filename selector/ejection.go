@@ -173,6 +173,11 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 		n.score = th.look
 		return breaker.Reason{}, false
 	}
+	if w.outlived(len(peers)) { // a rolling replacement must not shelter n
+		n.openWindow(peers)
+		w.looked, n.score = now, th.look
+		return breaker.Reason{}, false
+	}
 	w.looked = now
 
 	contrast, need := s.scratch.contrast(n, peers, th), th.few

@@ -2,6 +2,7 @@ package selector
 
 import (
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -42,11 +43,20 @@ type sick struct {
 const (
 	inFlightBits = 24
 	inFlightMask = 1<<inFlightBits - 1
-	onePick      = 1<<inFlightBits + 1
+	onlyPick     = uint64(1) << inFlightBits // that is not in flight
+	onePick      = onlyPick + 1
 	never        = math.MaxInt64
 )
 
 func (n *node) inFlight() uint64 { return n.load.Load() & inFlightMask }
+
+// leave takes x from the load, unless nothing is in flight: a Picked was
+// copied, and its copy has reported before.
+func (n *node) leave(x uint64) {
+	if load := n.load.Add(-x); load&inFlightMask == inFlightMask {
+		n.load.Add(x)
+	}
+}
 
 // successes are the picks that ended well: those that are neither in flight
 // nor failed. Failures are counted before the load is taken back, so it is
@@ -160,7 +170,7 @@ func (s *Selector) addMethod(name string) int {
 	for k, v := range old {
 		grown[k] = v
 	}
-	grown[name] = len(old)
+	grown[strings.Clone(name)] = len(old) // it may be part of something large
 	s.methods.Store(&grown)
 	return len(old)
 }
@@ -168,7 +178,7 @@ func (s *Selector) addMethod(name string) int {
 // Latency is an average over about eight successes, kept with the time of the
 // last one in a word: float32 nanoseconds above, milliseconds since epoch
 // below. A lost update is a lost sample, no more.
-func (n *node) observeLatency(elapsed time.Duration, start, epoch time.Time) {
+func (n *node) observeLatency(elapsed time.Duration, start int64) {
 	if elapsed <= 0 {
 		return
 	}
@@ -177,7 +187,7 @@ func (n *node) observeLatency(elapsed time.Duration, start, epoch time.Time) {
 	if prev := math.Float32frombits(uint32(old >> 32)); prev > 0 {
 		x = prev + (x-prev)/8
 	}
-	ms := uint32((start.Sub(epoch) + elapsed) / time.Millisecond)
+	ms := uint32((time.Duration(start) + elapsed) / time.Millisecond)
 	n.latency.Store(uint64(math.Float32bits(x))<<32 | uint64(ms))
 }
 

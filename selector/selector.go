@@ -153,6 +153,9 @@ func New(cfg Config) (*Selector, error) {
 	s.methods.Store(&map[string]int{})
 	s.schedule()
 	s.events.listen = cfg.OnEvent
+	if c, ok := s.source.(interface{ defaultClock(clock.Clock) }); ok {
+		c.defaultClock(s.clk)
+	}
 	if err := s.source.Watch(s.report); err != nil {
 		return nil, errors.Join(fmt.Errorf("source: %w", err), s.source.Close())
 	}
@@ -188,31 +191,6 @@ func (s *Selector) Close() error {
 	return s.source.Close()
 }
 
-// Picked is one attempt's claim on a node. It is a small value; do not copy
-// it, and call Done exactly once when the attempt has ended.
-type Picked struct {
-	sel    *Selector
-	node   *node
-	cell   *cell
-	method int
-	permit breaker.Permit
-	probe  bool
-	late   bool
-	held   bool
-}
-
-// Node returns where to send the attempt. It is nil for the zero Picked.
-func (p *Picked) Node() *Node {
-	if p.node == nil {
-		return nil
-	}
-	return p.node.pub.Load()
-}
-
-// Probe reports whether the attempt goes to an ejected node, to see whether
-// it is well again.
-func (p *Picked) Probe() bool { return p.probe }
-
 // Pick chooses a node and counts the attempt as in flight there. A node in
 // c.Tried is chosen only when every admitted node was tried. It fails with
 // [ErrNoNodes] or [ErrClosed] only; it does not block and, for a first
@@ -225,7 +203,7 @@ func (s *Selector) Pick(c Call) (Picked, error) {
 	t := int64(now.Sub(s.epoch))
 	if s.probeDue(c.Retriable, t) && len(c.Tried) == 0 {
 		if n, permit, ok := s.tryProbe(c, now, t); ok {
-			return s.claim(n, c.Method, permit, true), nil
+			return s.claim(n, t, c.Method, permit, true), nil
 		}
 	}
 	for {
@@ -236,73 +214,8 @@ func (s *Selector) Pick(c Call) (Picked, error) {
 		}
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok || set.bypass() {
-			return s.claim(n, c.Method, permit, ok && len(set.live.nodes) == 0), nil
+			return s.claim(n, t, c.Method, permit, ok && len(set.live.nodes) == 0), nil
 		}
 		s.noteOpen(n, t, after)
 	}
-}
-
-func (s *Selector) claim(n *node, method string, permit breaker.Permit, probe bool) Picked {
-	m := s.methodIndex(method)
-	cell := n.cell(s, m)
-	n.load.Add(onePick)
-	cell.n.Add(1)
-	return Picked{sel: s, node: n, cell: cell, method: m, permit: permit, probe: probe}
-}
-
-// Done reports the attempt's result. A second Done does nothing. A Success
-// writes only the node's own load and latency.
-func (p *Picked) Done(r Report) {
-	n := p.node
-	if n == nil {
-		return
-	}
-	p.node = nil
-	var ended uint64 = 1
-	if p.held {
-		ended = 0
-	}
-	switch {
-	case r.Result == breaker.Success && !p.late:
-		n.load.Add(-ended)
-		n.observeLatency(r.Elapsed, r.Start, p.sel.epoch)
-	case r.Result == breaker.Failure && !p.late:
-		n.failures.Add(1) // before the load, or it would pass for a success
-		n.load.Add(-ended)
-		p.sel.failed(p, n, r)
-	case !p.late:
-		n.load.Add(-(1<<inFlightBits + ended)) // as if it had never been picked
-		p.cell.n.Add(^uint64(0))
-	default:
-		n.load.Add(-ended) // it was counted as a failure when it became late
-		r.Result = breaker.Ignored
-	}
-	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
-	if p.probe {
-		p.sel.probed(n)
-	}
-}
-
-// Hold keeps the attempt in flight at its node after Done, for a response
-// that is still being read; release ends it, and may be called more than once.
-// Call Hold before Done, once.
-func (p *Picked) Hold() (release func()) {
-	n := p.node
-	if n == nil || p.held {
-		return func() {}
-	}
-	p.held = true
-	return sync.OnceFunc(func() { n.load.Add(^uint64(0)) })
-}
-
-// Late says that the attempt has run past its timeout and goes on, because
-// it may not be repeated. The node is judged as by a failure, now and once.
-func (p *Picked) Late(start time.Time) {
-	n := p.node
-	if n == nil || p.late {
-		return
-	}
-	p.late = true
-	n.failures.Add(1)
-	p.sel.failed(p, n, Report{Result: breaker.Failure, Start: start})
 }

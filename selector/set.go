@@ -1,8 +1,10 @@
 package selector
 
 import (
+	"fmt"
 	"maps"
-	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
 )
 
 // set is an immutable view of the nodes, replaced as a whole when a node
@@ -18,7 +20,21 @@ type set struct {
 // pool is a list of nodes to choose from.
 type pool struct {
 	nodes []*node
-	alias *alias // nil: equal weights
+	mean  float32 // of the weights; 0: they are equal
+	alias *alias  // nil: equal weights, or made for one pick only
+}
+
+func newPool(nodes []*node) pool {
+	total, equal := 0, true
+	for _, n := range nodes {
+		w := n.pub.Load().Weight
+		total += w
+		equal = equal && w == nodes[0].pub.Load().Weight
+	}
+	if equal {
+		return pool{nodes: nodes}
+	}
+	return pool{nodes, float32(total) / float32(len(nodes)), newAlias(nodes, float64(total))}
 }
 
 // bypass reports whether breakers are asked but not obeyed: of one node, or
@@ -30,65 +46,107 @@ func (s *Selector) report(nodes []Node, err error) {
 	if err == nil {
 		err = CheckNodes(nodes)
 	}
-	s.mu.Lock()
-	switch {
-	case s.closed:
-	case err != nil:
-		s.events.add(Event{Kind: SourceFailed, At: s.clk.Now(), Err: err})
-	default:
-		s.adopt(nodes)
+	breakers := make(map[string]breaker.Breaker)
+	for err == nil {
+		missing := s.adopt(nodes, breakers)
+		if len(missing) == 0 {
+			break
+		}
+		for _, id := range missing { // not under mu: an engine may be a user's
+			if breakers[id] = s.engine.New(id); breakers[id] == nil {
+				err = fmt.Errorf("engine: want a breaker for node %q, got nil", id)
+				break
+			}
+		}
 	}
-	s.mu.Unlock()
+	if err != nil {
+		s.mu.Lock()
+		if !s.closed {
+			s.events.add(Event{Kind: SourceFailed, At: s.clk.Now(), Err: err})
+		}
+		s.mu.Unlock()
+	}
 	s.events.drain()
 }
 
-// adopt makes nodes the set. What is known of a node survives when it stays,
-// and when it comes back.
-func (s *Selector) adopt(nodes []Node) {
+// adopt makes nodes the set, unless it is missing the breakers of some. What
+// is known of a node survives when it stays, and when it comes back.
+func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (missing []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
 	now := s.clk.Now()
-	t := int64(now.Sub(s.epoch))
 	old := s.set.Load().all
 	byID := make(map[string]*node, len(old))
 	for _, n := range old {
 		byID[n.pub.Load().ID] = n
 	}
-	added, kept := 0, make(map[*node]bool, len(nodes))
-	all := make([]*node, 0, len(nodes))
+	pubs, found := make([]*Node, len(nodes)), make([]*node, len(nodes))
 	for i := range nodes {
-		pub := &Node{}
-		*pub = nodes[i]
-		pub.ID = pub.identity()
-		pub.Weight = max(pub.Weight, 1)
-		pub.Meta = maps.Clone(pub.Meta)
+		pub := s.public(&nodes[i])
 		n := byID[pub.ID]
 		if n == nil || n.pub.Load().Addr != pub.Addr {
-			if n = s.gone.take(pub.ID, pub.Addr, now); n == nil {
-				n = &node{breaker: s.engine.New(pub.ID)}
-			}
+			n = s.gone.find(pub, now)
+		}
+		if n == nil && breakers[pub.ID] == nil {
+			missing = append(missing, pub.ID)
+		}
+		pubs[i], found[i] = pub, n
+	}
+	if len(missing) > 0 {
+		return missing
+	}
+	added, kept := 0, make(map[*node]bool, len(nodes))
+	for i, pub := range pubs {
+		n := found[i]
+		if n == nil {
+			n = &node{breaker: breakers[pub.ID], sick: sick{last: -never, removed: true}}
+		}
+		if n.removed { // new, or back
 			n.removed = false
 			s.retired -= n.successes()
 			if len(old) > 0 {
-				n.ramp.Store(max(t, 1))
+				n.ramp.Store(max(int64(now.Sub(s.epoch)), 1))
 			}
 			added++
 		}
 		n.pub.Store(pub)
 		kept[n] = true
-		all = append(all, n)
+		found[i] = n
 	}
+	s.gone.release(found)
 	removed := 0
 	for _, n := range old {
 		if !kept[n] {
 			n.removed = true
 			s.retired += n.successes()
-			s.gone.put(n, now, 2*len(all))
+			s.gone.put(n, now, 2*len(found))
 			removed++
 		}
 	}
-	s.rebuild(all)
+	s.rebuild(found)
 	if added+removed > 0 {
-		s.events.add(Event{Kind: NodesChanged, At: now, Nodes: len(all), Added: added, Removed: removed})
+		s.events.add(Event{Kind: NodesChanged, At: now, Nodes: len(found), Added: added, Removed: removed})
 	}
+	return nil
+}
+
+// public returns the Node that is handed out for n.
+func (s *Selector) public(n *Node) *Node {
+	if _, ok := s.source.(static); ok {
+		return n // never changes, and is as it should be
+	}
+	pub := *n
+	pub.normalise()
+	return &pub
+}
+
+func (n *Node) normalise() {
+	n.ID = n.identity()
+	n.Weight = max(n.Weight, 1)
+	n.Meta = maps.Clone(n.Meta)
 }
 
 // rebuild publishes the set of all and sets the time of the next probe.
@@ -99,6 +157,7 @@ func (s *Selector) rebuild(all []*node) {
 	}
 	tune := s.tune.Load()
 	next := &set{all: all}
+	live := make([]*node, 0, len(all))
 	local, locals := []*node(nil), 0
 	for _, n := range all {
 		here := tune.zone != "" && n.pub.Load().Zone == tune.zone
@@ -110,65 +169,16 @@ func (s *Selector) rebuild(all []*node) {
 		case n.out:
 			next.out = append(next.out, n)
 		default:
-			next.live.nodes = append(next.live.nodes, n)
+			live = append(live, n)
 			if here {
 				local = append(local, n)
 			}
 		}
 	}
-	next.live.alias = newAlias(next.live.nodes)
+	next.live = newPool(live)
 	if len(local) > 0 && 2*len(local) >= locals {
-		next.local = pool{nodes: local, alias: newAlias(local)}
+		next.local = newPool(local)
 	}
 	s.set.Store(next)
 	s.schedule()
-}
-
-// graveyard keeps what was known of nodes that left, for a while: discovery
-// flaps.
-type graveyard struct {
-	nodes map[grave]buried
-}
-
-type grave struct{ id, addr string }
-
-type buried struct {
-	node *node
-	at   time.Time
-}
-
-const rest = 10 * time.Minute
-
-func (g *graveyard) put(n *node, now time.Time, most int) {
-	if g.nodes == nil {
-		g.nodes = make(map[grave]buried)
-	}
-	if len(g.nodes) >= max(most, 64) {
-		g.sweep(now)
-	}
-	if len(g.nodes) >= max(most, 64) {
-		return // churn beyond twice the set: forgetting is the bound
-	}
-	pub := n.pub.Load()
-	g.nodes[grave{pub.ID, pub.Addr}] = buried{n, now}
-}
-
-func (g *graveyard) take(id, addr string, now time.Time) *node {
-	b, ok := g.nodes[grave{id, addr}]
-	if !ok {
-		return nil
-	}
-	delete(g.nodes, grave{id, addr})
-	if now.Sub(b.at) > rest {
-		return nil
-	}
-	return b.node
-}
-
-func (g *graveyard) sweep(now time.Time) {
-	for k, b := range g.nodes {
-		if now.Sub(b.at) > rest {
-			delete(g.nodes, k)
-		}
-	}
 }

@@ -21,25 +21,34 @@ type Source interface {
 }
 
 // Static is a set that does not change.
-func Static(nodes ...Node) Source { return static(slices.Clone(nodes)) }
+func Static(nodes ...Node) Source {
+	s := static{slices.Clone(nodes), CheckNodes(nodes)}
+	for i := range s.nodes {
+		s.nodes[i].normalise()
+	}
+	return s
+}
 
 // Addrs is a static set of nodes that are known by their addresses alone.
 func Addrs(addrs ...string) Source {
-	nodes := make(static, len(addrs))
+	nodes := make([]Node, len(addrs))
 	for i, a := range addrs {
 		nodes[i].Addr = a
 	}
-	return nodes
+	return Static(nodes...)
 }
 
-type static []Node
+// static is never changed: the selector hands out its nodes as they are.
+type static struct {
+	nodes []Node
+	err   error
+}
 
 func (s static) Watch(report func([]Node, error)) error {
-	if err := CheckNodes(s); err != nil {
-		return err
+	if s.err == nil {
+		report(s.nodes, nil)
 	}
-	report(s, nil)
-	return nil
+	return s.err
 }
 
 func (static) Close() error { return nil }

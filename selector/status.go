@@ -24,6 +24,14 @@ type Status struct {
 
 // Nodes returns the status of every node, in the source's order.
 func (s *Selector) Nodes() []Status {
+	all, list := s.statuses()
+	for i, n := range all { // a user's engine may call back: not under mu
+		list[i].State = n.breaker.State()
+	}
+	return list
+}
+
+func (s *Selector) statuses() ([]*node, []Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := int64(s.clk.Now().Sub(s.epoch))
@@ -33,7 +41,7 @@ func (s *Selector) Nodes() []Status {
 	for i, n := range all {
 		load := n.load.Load()
 		list[i] = Status{
-			Node: n.pub.Load(), State: n.breaker.State(), Ejected: n.out, NotReady: n.notReady,
+			Node: n.pub.Load(), Ejected: n.out, NotReady: n.notReady,
 			InFlight: int(load & inFlightMask), Picks: load >> inFlightBits, Failures: n.failures.Load(),
 			Latency: time.Duration(n.estimate(t)), Score: n.score, Threshold: look,
 		}
@@ -41,7 +49,7 @@ func (s *Selector) Nodes() []Status {
 			list[i].RetryAt = s.epoch.Add(time.Duration(n.retryAt))
 		}
 	}
-	return list
+	return all, list
 }
 
 // Successes is the number of attempts that ended well, on all nodes there

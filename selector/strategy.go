@@ -16,10 +16,9 @@ type Strategy interface {
 // View is what a [Strategy] sees: the candidates of one pick. It is valid
 // during Choose only.
 type View struct {
-	nodes []*node
-	alias *alias
-	t     int64
-	clk   clock.Clock
+	pool
+	t   int64
+	clk clock.Clock
 }
 
 // Len is the number of candidates.
@@ -47,7 +46,10 @@ func (v View) Uniform() int {
 
 // ByWeight draws a candidate in proportion to the nodes' weights.
 func (v View) ByWeight() int {
-	if v.alias != nil {
+	switch {
+	case v.mean == 0:
+		return v.Uniform()
+	case v.alias != nil:
 		return v.alias.draw(v.clk)
 	}
 	total := 0
@@ -69,4 +71,17 @@ func (v View) index(i int) int {
 		return i
 	}
 	return v.Uniform()
+}
+
+// other draws a candidate that is not i, if there is one.
+func (v View) other(i int) int {
+	if len(v.nodes) == 1 {
+		return i
+	}
+	v.nodes = v.nodes[1:]
+	j := v.Uniform()
+	if j >= i {
+		j++
+	}
+	return j
 }

@@ -1,7 +1,7 @@
 package selector
 
 // TwoChoices draws two nodes at random, by weight, and takes the one where a
-// call would wait less: (in flight + 1) × latency ÷ weight. It is the
+// call would wait less: (in flight ÷ weight + 1) × latency. It is the
 // default: nearly as good as knowing the least loaded node, at the price of
 // two looks (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
 // Balancing", 2001), and it does not herd.
@@ -13,7 +13,7 @@ func (TwoChoices) Choose(v View) int {
 		return 0
 	}
 	var i, j int
-	if v.alias == nil {
+	if v.mean == 0 {
 		// Both draws come from one random number; the second skips the first.
 		r := v.clk.Rand()
 		n := uint64(len(v.nodes))
@@ -23,20 +23,22 @@ func (TwoChoices) Choose(v View) int {
 			j++
 		}
 	} else {
-		i, j = v.alias.draw(v.clk), v.alias.draw(v.clk)
+		i, j = v.ByWeight(), v.ByWeight()
 		if i == j {
 			return i
 		}
 	}
 	a, b := v.nodes[i], v.nodes[j]
-	costA, costB := float32(a.inFlight()+1), float32(b.inFlight()+1)
+	costA, costB := float32(a.inFlight()), float32(b.inFlight())
+	if v.mean > 0 { // an idle node costs the same whatever its weight, which the draw has honoured
+		costA *= v.mean / float32(a.pub.Load().Weight)
+		costB *= v.mean / float32(b.pub.Load().Weight)
+	}
+	costA++
+	costB++
 	if la, lb := a.estimate(v.t), b.estimate(v.t); la > 0 && lb > 0 {
 		costA *= la
 		costB *= lb
-	}
-	if v.alias != nil {
-		costA /= float32(a.pub.Load().Weight)
-		costB /= float32(b.pub.Load().Weight)
 	}
 	if costB < costA {
 		return j

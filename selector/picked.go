@@ -1,0 +1,114 @@
+package selector
+
+import (
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+)
+
+// Picked is one attempt's claim on a node. It is a small value; do not copy
+// it, and call Done exactly once when the attempt has ended.
+type Picked struct {
+	sel    *Selector
+	node   *node
+	cell   *cell
+	method int
+	permit breaker.Permit
+	at     int64 // when it was picked, since epoch
+	probe  bool
+	late   bool
+	held   bool
+}
+
+// Node returns where to send the attempt. It is nil for the zero Picked.
+func (p *Picked) Node() *Node {
+	if p.node == nil {
+		return nil
+	}
+	return p.node.pub.Load()
+}
+
+// Probe reports whether the attempt goes to an ejected node, to see whether
+// it is well again.
+func (p *Picked) Probe() bool { return p.probe }
+
+func (s *Selector) claim(n *node, t int64, method string, permit breaker.Permit, probe bool) Picked {
+	m := s.methodIndex(method)
+	cell := n.cell(s, m)
+	n.load.Add(onePick)
+	cell.n.Add(1)
+	return Picked{sel: s, node: n, cell: cell, method: m, permit: permit, at: t, probe: probe}
+}
+
+// Done reports the attempt's result. A second Done does nothing. A Success
+// writes only the node's own load and latency.
+func (p *Picked) Done(r Report) {
+	n := p.node
+	if n == nil {
+		return
+	}
+	p.node = nil
+	// What leaves the load is the attempt's place in flight. Held, it stays
+	// there, as a pick that counts for nothing else, until it is released.
+	left := uint64(1)
+	if p.held {
+		left = ^onlyPick + 1 // −onlyPick
+	}
+	switch {
+	case p.late: // it was counted as a failure when it became late
+		n.leave(onlyPick + left)
+	case r.Result == breaker.Success:
+		n.leave(left)
+		n.observeLatency(r.Elapsed, p.at)
+	case r.Result == breaker.Failure:
+		n.failures.Add(1) // before the load, or it would pass for a success
+		n.leave(left)
+	default:
+		n.leave(onlyPick + left) // as if it had never been picked
+		p.cell.n.Add(^uint64(0))
+	}
+	// Listeners run in what follows, and may panic: the counts are right by now.
+	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+	if r.Result == breaker.Failure && !p.late {
+		p.sel.failed(p, n, r)
+	}
+	if p.probe && !p.late {
+		p.sel.probed(n)
+	}
+}
+
+// Hold keeps the attempt in flight at its node after Done, for a response
+// that is still being read; release ends it, and may be called more than once.
+// Call Hold before Done, once.
+func (p *Picked) Hold() (release func()) {
+	n := p.node
+	if n == nil || p.held {
+		return func() {}
+	}
+	p.held = true
+	return sync.OnceFunc(func() { n.leave(onePick) })
+}
+
+// Late says that the attempt has run past its timeout and goes on, because
+// it may not be repeated. The node and its breaker are told of a failure, now
+// and once: what Done reports later ends the attempt and says no more. Not to
+// be called at the same time as Done.
+func (p *Picked) Late(start time.Time) {
+	n := p.node
+	if n == nil || p.late {
+		return
+	}
+	p.late = true
+	n.failures.Add(1)
+	n.load.Add(onlyPick) // it is in flight besides
+	r := Report{Result: breaker.Failure, Start: start}
+	if !start.IsZero() {
+		r.Elapsed = p.sel.clk.Now().Sub(start)
+	}
+	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+	p.sel.failed(p, n, r)
+	if p.probe {
+		p.sel.probed(n)
+	}
+}
