@@ -13,7 +13,7 @@ import (
 )
 
 // Clock is what the call path needs of the world. Implementations are safe
-// for concurrent use.
+// for concurrent use by whatever they run themselves.
 type Clock interface {
 	// Now returns the present instant. Only differences between two results
 	// of the same clock mean something; the calendar date may drift.
@@ -57,8 +57,14 @@ func Jitter(c Clock, d time.Duration) time.Duration {
 var base = time.Now()
 
 // Real is the standard library's time, goroutines and math/rand/v2. The zero
-// value is ready to use; it must not be copied after the first Go.
-type Real struct{ wg sync.WaitGroup }
+// value is ready to use; it must not be copied after the first Go. It is safe
+// for concurrent use, Go while others are in Wait included, which is what a
+// sync.WaitGroup would not allow.
+type Real struct {
+	mu   sync.Mutex
+	n    int           // goroutines running
+	zero chan struct{} // closed when n is 0 again; nil if nobody waits
+}
 
 var _ Clock = (*Real)(nil)
 
@@ -98,11 +104,49 @@ func (*Real) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	return time.AfterFunc(d, f).Stop
 }
 
-// Go implements [Clock].
-func (r *Real) Go(f func()) { r.wg.Go(f) }
+// Go implements [Clock]. A panic in f ends the process; runtime.Goexit in f
+// ends only f.
+func (r *Real) Go(f func()) {
+	r.mu.Lock()
+	r.n++
+	r.mu.Unlock()
+	go func() {
+		defer func() {
+			// As in sync.WaitGroup.Go: waking a waiter now could end the
+			// process before the panic is printed.
+			if p := recover(); p != nil {
+				panic(p)
+			}
+			r.done()
+		}()
+		f()
+	}()
+}
+
+func (r *Real) done() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n--
+	if r.n == 0 && r.zero != nil {
+		close(r.zero)
+		r.zero = nil
+	}
+}
 
 // Wait implements [Clock].
-func (r *Real) Wait() { r.wg.Wait() }
+func (r *Real) Wait() {
+	r.mu.Lock()
+	if r.n == 0 {
+		r.mu.Unlock()
+		return
+	}
+	if r.zero == nil {
+		r.zero = make(chan struct{})
+	}
+	zero := r.zero
+	r.mu.Unlock()
+	<-zero
+}
 
 // Rand implements [Clock].
 func (*Real) Rand() uint64 { return rand.Uint64() }
