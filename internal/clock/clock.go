@@ -19,6 +19,9 @@ type Clock interface {
 	// of the same clock mean something; the calendar date may drift.
 	Now() time.Time
 
+	// Since is Now().Sub(t), for less.
+	Since(t time.Time) time.Duration
+
 	// Sleep blocks for d, or until ctx ends; then it returns ctx.Err(). With
 	// d <= 0 it does not block.
 	Sleep(ctx context.Context, d time.Duration) error
