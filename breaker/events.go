@@ -1,6 +1,16 @@
 package breaker
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// bus carries events to listeners. The circuit's mutex guards it.
+type bus struct {
+	subs       []*subscriber
+	queue      []delivery
+	delivering bool // somebody is emptying the queue
+}
 
 // subscriber is a listener added at run time.
 type subscriber struct {
@@ -32,32 +42,44 @@ func (c *Circuit) Subscribe(fn func(Event)) (unsubscribe func()) {
 	now := c.fam.clock.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	x := c.more(now)
-	x.subs = append(x.subs, sub)
+	b := c.more(now).wire()
+	b.subs = append(b.subs, sub)
 	c.pin()
 	return func() { c.unsubscribe(sub) }
 }
 
+// wire returns the bus, made if need be.
+func (x *extra) wire() *bus {
+	if x.bus == nil {
+		x.bus = &bus{}
+	}
+	return x.bus
+}
+
 func (c *Circuit) unsubscribe(sub *subscriber) {
-	sub.gone.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept := c.ext.subs[:0]
-	for _, s := range c.ext.subs {
-		if s != sub {
-			kept = append(kept, s)
-		}
+	if sub.gone.Swap(true) {
+		return
 	}
-	clear(c.ext.subs[len(kept):])
-	c.ext.subs = kept
+	b := c.ext.bus
+	b.subs = slices.DeleteFunc(b.subs, func(s *subscriber) bool { return s == sub })
+	c.ext.tidy()
 	c.pin()
+}
+
+// tidy gives the bus up when nobody needs it.
+func (x *extra) tidy() {
+	if b := x.bus; len(b.subs) == 0 && len(b.queue) == 0 && !b.delivering {
+		x.bus = nil
+	}
 }
 
 // pin notes in the word whether the circuit holds what a new one would not.
 // The caller holds c.mu.
 func (c *Circuit) pin() {
 	w := c.word.Load() &^ flagPinned
-	if len(c.ext.subs) > 0 || c.ext.shadow.Load() != 0 {
+	if x := c.ext; x.shadow.Load() != 0 || x.bus != nil && len(x.bus.subs) > 0 {
 		w |= flagPinned
 	}
 	c.word.Store(w)
@@ -66,24 +88,24 @@ func (c *Circuit) pin() {
 // enqueue queues the event for all who listen now. The caller holds c.mu and
 // releases it with c.unlock, which delivers.
 func (c *Circuit) enqueue(e Event) {
-	if c.fam.onEvent == nil && len(c.ext.subs) == 0 {
+	if c.fam.onEvent == nil && c.ext.bus == nil {
 		return
 	}
-	event := &e
+	b, event := c.ext.wire(), &e
 	if c.fam.onEvent != nil {
-		c.ext.queue = append(c.ext.queue, delivery{event: event, listen: c.fam.onEvent})
+		b.queue = append(b.queue, delivery{event: event, listen: c.fam.onEvent})
 	}
-	for _, sub := range c.ext.subs {
-		c.ext.queue = append(c.ext.queue, delivery{event, sub.listen, sub})
+	for _, sub := range b.subs {
+		b.queue = append(b.queue, delivery{event, sub.listen, sub})
 	}
 }
 
 // unlock releases c.mu, and empties the queue unless somebody already does.
 func (c *Circuit) unlock() {
-	x := c.ext
-	mine := x != nil && len(x.queue) > 0 && !x.delivering
-	if mine {
-		x.delivering = true
+	mine := false
+	if x := c.ext; x != nil && x.bus != nil {
+		mine = len(x.bus.queue) > 0 && !x.bus.delivering
+		x.bus.delivering = x.bus.delivering || mine
 	}
 	c.mu.Unlock()
 	if mine {
@@ -116,11 +138,12 @@ func (c *Circuit) deliver() {
 func (c *Circuit) next() (d delivery, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	x := c.ext
-	if len(x.queue) == 0 {
-		x.queue, x.delivering = nil, false
+	b := c.ext.bus
+	if len(b.queue) == 0 {
+		b.queue, b.delivering = nil, false
+		c.ext.tidy()
 		return delivery{}, false
 	}
-	d, x.queue = x.queue[0], x.queue[1:]
+	d, b.queue = b.queue[0], b.queue[1:]
 	return d, true
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // extra is what a circuit needs only once something has happened to it. Times
-// are held as nanoseconds since base, so that rejecting needs no lock. The
-// circuit's mutex guards what is not atomic.
+// are nanoseconds since base, which keeps it small and lets a call be rejected
+// without a lock. The circuit's mutex guards what is not atomic.
 type extra struct {
 	base time.Time // immutable
 
@@ -17,18 +17,17 @@ type extra struct {
 	wouldReject atomic.Uint64 // calls let through by shadow mode only
 	shadow      atomic.Int32  // of its own: 0 as configured, 1 on, -1 off
 
-	openings int       // in a row
-	closed   time.Time // when it last closed
-	since    time.Time // the last transition …
-	reason   Reason    // … and its reason
+	openings int32 // in a row
+	passed   int32 // half-open: the probes that succeeded
+	acted    bool  // there was a transition
+	closed   int64 // when it last closed
+	since    int64 // the last transition …
+	reason   Reason
 
 	lease  uint64  // number of the last
 	leases []lease // half-open: the probes that are out
-	passed int     // half-open: the probes that succeeded
 
-	subs       []*subscriber
-	queue      []delivery
-	delivering bool // somebody is emptying the queue
+	bus *bus // nil: nobody listens and nothing is on its way
 }
 
 // lease is the right of one probe to be heard.
@@ -42,6 +41,12 @@ const noGate = math.MinInt64
 
 // at is an instant as the atomic fields hold it.
 func (x *extra) at(t time.Time) int64 { return int64(t.Sub(x.base)) }
+
+// healthyFor is how long a closed circuit has been so. One that never opened
+// counts from base, which is all that its zero openings need.
+func (x *extra) healthyFor(now time.Time) time.Duration {
+	return time.Duration(x.at(now) - x.closed)
+}
 
 // more returns c.ext, made if need be. The caller holds c.mu.
 func (c *Circuit) more(now time.Time) *extra {

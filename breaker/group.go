@@ -23,9 +23,9 @@ type GroupConfig struct {
 // the caller to bound. Safe for concurrent use; make one with [NewGroup].
 //
 // When a new key finds the group full, another goes: of the keys in its shard
-// (all of them up to Max 256, some hundred beyond) the least recently used of
-// those that are idle, which loses nothing; if none is, the least recently used
-// of all. What an open breaker loses by eviction is its state: its key starts
+// (all of them up to Max 63, some forty beyond) the least recently used of those
+// that are idle, which loses nothing; if none is, the least recently used of
+// all. What an open breaker loses by eviction is its state: its key starts
 // anew, closed and with the shortest open time, when it is next asked for.
 // Results of calls that the evicted breaker admitted still go to it, and so to
 // nobody, as do the events of those who subscribed to it. Who keeps a breaker
@@ -58,7 +58,7 @@ type member struct {
 
 const (
 	defaultMax = 10_000
-	shardSize  = 128 // about
+	shardSize  = 32 // about
 )
 
 // NewGroup checks the configuration; the error holds [*FieldError]s.
@@ -129,7 +129,7 @@ func (g *Group) add(i int, key string) *member {
 	s.mu.Lock()
 	s.m[key] = made
 	s.mu.Unlock()
-	s.touch(made)
+	made.used.Store(s.tick.Add(1))
 	g.n.Add(1)
 	return made
 }

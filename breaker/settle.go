@@ -73,10 +73,10 @@ func (c *Circuit) probed(s *settings, number uint64, result Result, now time.Tim
 	}
 	switch result {
 	case Failure:
-		c.open(s, now, probes(s, x.passed, 1))
+		c.open(s, now, probes(s, int(x.passed), 1))
 	case Success:
-		if x.passed++; x.passed >= int(s.probes) {
-			c.close(now, s.ramp > 0, probes(s, x.passed, 0))
+		if x.passed++; x.passed >= s.probes {
+			c.close(now, s.ramp > 0, probes(s, int(x.passed), 0))
 		}
 	}
 }

@@ -46,15 +46,17 @@ func (c *Circuit) Snapshot() Snapshot {
 	if x == nil {
 		return sn
 	}
-	sn.Openings, sn.WouldReject = x.openings, x.wouldReject.Load()
-	sn.Since, sn.Reason = x.since, x.reason
+	sn.Openings, sn.WouldReject = int(x.openings), x.wouldReject.Load()
+	if x.acted {
+		sn.Since, sn.Reason = x.base.Add(time.Duration(x.since)), x.reason
+	}
 	at := x.at(now)
 	switch {
 	case state == Closed:
 		if w&flagRamp != 0 {
 			sn.Share = s.share(time.Duration(at - x.rampFrom.Load()))
 		}
-		if now.Sub(x.closed) >= s.openMax {
+		if x.healthyFor(now) >= s.openMax {
 			sn.Openings = 0
 		}
 	case sn.Mode == Auto:

@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"math"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/clock"
@@ -72,11 +73,11 @@ func (c *Circuit) Force(mode Mode, note string) {
 // open opens the breaker. The caller holds c.mu; the mode is Auto.
 func (c *Circuit) open(s *settings, now time.Time, why Reason) {
 	x := c.more(now)
-	if State(c.word.Load()&stateMask) == Closed && now.Sub(x.closed) >= s.openMax {
+	if State(c.word.Load()&stateMask) == Closed && x.healthyFor(now) >= s.openMax {
 		x.openings = 0
 	}
-	d := s.openTime(x.openings, clock.Float64(c.fam.clock))
-	x.openings++
+	d := s.openTime(int(x.openings), clock.Float64(c.fam.clock))
+	x.openings = min(x.openings+1, math.MaxInt32-1)
 	x.gate.Store(x.at(now) + int64(d))
 	c.commit(change{to: Open, at: now, openFor: d, why: why})
 }
@@ -113,9 +114,9 @@ func (c *Circuit) commit(ch change) {
 		x.leases = make([]lease, 0, s.probes)
 	}
 	if ch.to == Closed && from != Closed {
-		x.closed = ch.at
+		x.closed = x.at(ch.at)
 	}
-	x.since, x.reason = ch.at, ch.why
+	x.acted, x.since, x.reason = true, x.at(ch.at), ch.why
 
 	next := w/generation*generation + generation
 	next |= w&flagPinned | uint64(ch.mode)<<modeShift | uint64(ch.to)
