@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/stacks"
+)
+
+// judged is the stack that must keep its promises; the other is reported.
+const judged = "holdfast"
+
+func allStacks() []harness.Stack { return []harness.Stack{stacks.Holdfast{}, stacks.GoMicro{}} }
+
+const failoverUsage = `Usage: holdfast failover [flags]
+
+Starts a gateway, a user API and instances of a hello service as processes of
+their own on 127.0.0.1, and puts an open-loop Poisson load on the gateway's
+GET /user/test (the user API calls hello) and POST /user/register (an effect at
+hello, written to a ledger that survives SIGKILL). At a third of the time one
+hello gets the fault, at two thirds it comes back. First the user API calls
+hello through holdfast; then the same load runs through go-micro v5.3.0's client
+with Retries(3) and a Retry that always says true. Prints a timeline and a table.
+
+Flags:
+  -nodes N          hello instances, 2 to 20 (default 2)
+  -rate R           requests a second on both routes together, 20 to 5000 (default 200)
+  -duration D       of the load of each stack, 3s to 10m (default 15s)
+  -fault F          kill: SIGKILL, later started again on its port (default)
+                    stop: SIGSTOP, later SIGCONT
+                    refuse: its port is closed while it lives, later it listens again
+  -only S           run one stack: holdfast or go-micro (default: both)
+  -seed N           of the arrivals: equal seeds, equal load (default 1)
+  -port N           of the gateway; the user API and the instances take the next
+                    ones; 1 to 65535 less the processes (default 0: free ports)
+  -keep DIR         keep ledgers and journals in this directory (default: none is left)
+  -json             print one JSON document on standard output, the rest on standard error
+
+What is asserted, of holdfast: no GET failed; no POST was carried out twice, and
+none that was acknowledged is missing; every POST that failed was answered "may
+have been carried out"; the client did try the dead node. Of kill and refuse also:
+it retried attempts that were not sent, and no more POSTs failed than were in
+flight on the instance at that moment (as its ledger and the user API saw it). A
+stopped process still takes connections, so with -fault stop nothing is "not sent",
+and the bound is the POSTs that were on the instance while it was stopped.
+
+Exit codes: 0 pass, 1 an assertion failed, 2 usage or configuration, 3 the fault
+could not be injected or a process did not do its part, 130 interrupted.
+`
+
+// options are the command's flags.
+type options struct {
+	cfg  harness.Config
+	json bool
+}
+
+func parseFailover(args []string) (*options, error) {
+	o := &options{cfg: harness.Config{
+		Stacks: allStacks(), Nodes: 2, Rate: 200, Duration: 15 * time.Second, Fault: harness.Kill, Seed: 1,
+	}}
+	fs := flag.NewFlagSet("holdfast failover", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Func("nodes", "", parse(&o.cfg.Nodes, strconv.Atoi, harness.MinNodes, harness.MaxNodes, "%v to %v hello instances"))
+	fs.Func("rate", "", parse(&o.cfg.Rate, float, harness.MinRate, harness.MaxRate, "%v to %v requests a second"))
+	fs.Func("duration", "", parse(&o.cfg.Duration, time.ParseDuration, harness.MinDuration, harness.MaxDuration, "%v to %v, as in 15s"))
+	fs.Func("seed", "", parse(&o.cfg.Seed, unsigned, 0, 1<<63, "%v to %v"))
+	fs.Func("port", "", parse(&o.cfg.Port, strconv.Atoi, 0, 65535, "%v (free ports) to %v"))
+	fs.Func("fault", "", func(s string) error {
+		o.cfg.Fault = harness.Fault(s)
+		return o.cfg.Fault.Validate()
+	})
+	fs.Func("only", "", o.only)
+	fs.StringVar(&o.cfg.Keep, "keep", "", "")
+	fs.BoolVar(&o.json, "json", false, "")
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("argument %q: want flags only", fs.Arg(0))
+	}
+	return o, o.cfg.Validate()
+}
+
+func float(s string) (float64, error)   { return strconv.ParseFloat(s, 64) }
+func unsigned(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }
+
+// parse returns a flag's function: it reads a value between low and high, and
+// its error names them.
+func parse[T int | float64 | uint64 | time.Duration](dst *T, read func(string) (T, error), low, high T, want string) func(string) error {
+	return func(s string) error {
+		v, err := read(s)
+		if err != nil || !(v >= low && v <= high) { // NaN is neither
+			return fmt.Errorf("want "+want, low, high)
+		}
+		*dst = v
+		return nil
+	}
+}
+
+func (o *options) only(name string) error {
+	var known []string
+	for _, s := range allStacks() {
+		if s.Name() == name {
+			o.cfg.Stacks = []harness.Stack{s}
+			return nil
+		}
+		known = append(known, s.Name())
+	}
+	return fmt.Errorf("want %s", strings.Join(known, " or "))
+}
+
+func failover(ctx context.Context, args []string, std streams) int {
+	o, err := parseFailover(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(std.out, failoverUsage)
+		return exitPass
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "holdfast failover: %s\n", oneLine(err))
+		return exitUsage
+	}
+	live := newLive(std.err)
+	o.cfg.Progress = live.show
+	report, err := harness.Failover(ctx, o.cfg)
+	live.close()
+	if err != nil {
+		return explain(err, o, std.err)
+	}
+	violations := report.Judge(judged)
+	if o.json {
+		err = writeJSON(std.out, report)
+	} else {
+		err = writeText(std.out, report)
+	}
+	if err != nil {
+		fmt.Fprintln(std.err, "holdfast failover: standard output:", err)
+		return exitUsage
+	}
+	for _, s := range report.Stacks {
+		if !s.Load.Valid {
+			fmt.Fprintf(std.err, "holdfast failover: %s: invalid: the load generator could not keep up (p99 lag %.0f ms, %d not sent): believe no latency\n",
+				s.Name, s.Load.LagP99Ms, s.Load.Unsent)
+		}
+	}
+	for _, v := range violations {
+		fmt.Fprintln(std.err, "holdfast failover: FAILED:", v)
+	}
+	if len(violations) > 0 {
+		return exitFailed
+	}
+	return exitPass
+}
+
+// explain prints why the experiment could not be carried out, and returns the
+// exit code.
+func explain(err error, o *options, w io.Writer) int {
+	var port *harness.PortError
+	switch {
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(w, "holdfast failover: interrupted; all processes have ended")
+		return exitInterrupted
+	case errors.As(err, &port):
+		fmt.Fprintf(w, "holdfast failover: -port %d: %v: want a port from which the next ones are free too, or 0 for free ones\n", o.cfg.Port, port)
+		return exitUsage
+	}
+	fmt.Fprintln(w, "holdfast failover:", oneLine(err))
+	return exitFault
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+func writeJSON(w io.Writer, report *harness.Report) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(report)
+}

@@ -1,0 +1,175 @@
+package harness
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// gate is a listener that can refuse: the port is closed as if nobody
+// listened there, while the process lives and ends what it has begun. It knows
+// no protocol but that an answer is written after a request was read.
+type gate struct {
+	mu       sync.Mutex
+	listener net.Listener // nil while it refuses
+	addr     net.Addr
+	change   chan struct{} // closed when listener or closed changes
+	conns    map[*gateConn]struct{}
+	closed   bool
+}
+
+func newGate(addr string) (*gate, error) {
+	l, err := net.Listen("tcp", addr) //nolint:noctx // a listen on loopback does not block
+	if err != nil {
+		return nil, err
+	}
+	return &gate{listener: l, addr: l.Addr(), change: make(chan struct{}), conns: map[*gateConn]struct{}{}}, nil
+}
+
+// Accept implements net.Listener. It does not fail while the gate refuses: it
+// waits.
+func (g *gate) Accept() (net.Conn, error) {
+	for {
+		g.mu.Lock()
+		listener, change, closed := g.listener, g.change, g.closed
+		g.mu.Unlock()
+		if closed {
+			return nil, net.ErrClosed
+		}
+		if listener == nil {
+			<-change
+			continue
+		}
+		conn, err := listener.Accept()
+		g.mu.Lock()
+		same := g.listener == listener
+		switch {
+		case err == nil && same:
+			c := &gateConn{Conn: conn, gate: g}
+			g.conns[c] = struct{}{}
+			g.mu.Unlock()
+			return c, nil
+		case err == nil: // the last one before the gate refused
+			g.mu.Unlock()
+			conn.Close()
+		case same:
+			g.mu.Unlock()
+			return nil, err
+		default:
+			g.mu.Unlock()
+		}
+	}
+}
+
+// Close implements net.Listener. Connections stay.
+func (g *gate) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	return g.swap(nil)
+}
+
+// Addr implements net.Listener.
+func (g *gate) Addr() net.Addr { return g.addr }
+
+// refuse closes the port and every connection on which no request is being
+// served; the others are closed when theirs has been answered.
+func (g *gate) refuse() error {
+	g.mu.Lock()
+	err := g.swap(nil)
+	var idle []*gateConn
+	for c := range g.conns {
+		if !c.busy {
+			idle = append(idle, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, c := range idle {
+		_ = c.Close()
+	}
+	return err
+}
+
+// admit opens the port again.
+func (g *gate) admit() error {
+	l, err := net.Listen("tcp", g.addr.String()) //nolint:noctx // a listen on loopback does not block
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.swap(l)
+}
+
+// swap needs mu.
+func (g *gate) swap(l net.Listener) error {
+	old := g.listener
+	g.listener = l
+	close(g.change)
+	g.change = make(chan struct{})
+	if old == nil {
+		return nil
+	}
+	return old.Close()
+}
+
+// gateConn is one of the connections.
+type gateConn struct {
+	net.Conn
+	gate *gate
+	busy bool // a request was read and no answer written; under gate.mu
+	end  sync.Once
+}
+
+// leaving reports whether the connection has no request to answer and its
+// gate refuses.
+func (c *gateConn) leaving() bool {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	return c.gate.listener == nil && !c.busy
+}
+
+func (c *gateConn) Read(b []byte) (int, error) {
+	if c.leaving() {
+		_ = c.Close()
+		return 0, io.EOF
+	}
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		if c.leaving() {
+			_ = c.Close()
+			return 0, io.EOF
+		}
+		c.gate.mu.Lock()
+		c.busy = true
+		c.gate.mu.Unlock()
+	}
+	return n, err
+}
+
+// linger is how long after a write a refusing gate waits for the rest of the
+// answer: some servers write one in several pieces.
+const linger = 5 * time.Millisecond
+
+func (c *gateConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.gate.mu.Lock()
+	c.busy = false
+	c.gate.mu.Unlock()
+	if c.leaving() {
+		time.AfterFunc(linger, func() { _ = c.Close() })
+	}
+	return n, err
+}
+
+func (c *gateConn) Close() error {
+	err := net.ErrClosed
+	c.end.Do(func() {
+		c.gate.mu.Lock()
+		delete(c.gate.conns, c)
+		c.gate.mu.Unlock()
+		err = c.Conn.Close()
+	})
+	return err
+}

@@ -1,0 +1,193 @@
+package harness
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// RoleCommand is the argument with which this binary starts itself as one of
+// the experiment's processes.
+const RoleCommand = "__role"
+
+// The roles.
+const (
+	roleHello   = "hello"
+	roleUserAPI = "user-api"
+	roleGateway = "gateway"
+)
+
+// roleConfig is the first line on the standard input of a child.
+type roleConfig struct {
+	Role     string        `json:"role"`
+	Node     Node          `json:"node"` // itself
+	Stack    string        `json:"stack,omitempty"`
+	Work     time.Duration `json:"work,omitempty"`     // hello: service time
+	Timeout  time.Duration `json:"timeout,omitempty"`  // user API: of a call
+	Upstream []Node        `json:"upstream,omitempty"` // whom it calls
+}
+
+// The commands, the further lines of its standard input. Its end means: exit.
+const (
+	cmdRefuse = "refuse" // hello: close the port
+	cmdAdmit  = "admit"  // hello: open it again
+	cmdFlush  = "flush"  // user API: write out the journal
+)
+
+// message is a line that a child prints.
+type message struct {
+	Type  string `json:"type"`            // see below
+	Text  string `json:"text,omitempty"`  // the error; or the command that was done
+	Entry *Entry `json:"entry,omitempty"` // of a notice
+}
+
+// The types of messages.
+const (
+	msgReady  = "ready"  // it listens
+	msgTaken  = "taken"  // its port is in use
+	msgFailed = "failed" // it cannot go on, or a command failed
+	msgDone   = "done"   // a command was carried out
+	msgNotice = "notice" // the client has ejected or readmitted a node
+)
+
+// outputFD is where a child finds its ledger or journal: the first of
+// exec.Cmd.ExtraFiles.
+const outputFD = 3
+
+// RunRole is the main of the experiment's processes. It returns the exit code
+// when its standard input ends, which it does when the parent does, however
+// that ends.
+func RunRole(stacks []Stack, stdin io.Reader, stdout io.Writer) int {
+	// Ctrl-C in a terminal is for the parent, which ends this process.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	log.SetFlags(log.Ltime | log.Lmicroseconds)
+	p := &process{stacks: stacks, out: json.NewEncoder(stdout)}
+	lines := bufio.NewScanner(stdin)
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &p.cfg) != nil {
+		fmt.Fprintln(os.Stderr, RoleCommand+" is internal: it expects its configuration on standard input")
+		return 2
+	}
+	if err := p.start(); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			p.say(message{Type: msgTaken, Text: err.Error()})
+		} else {
+			p.say(message{Type: msgFailed, Text: err.Error()})
+		}
+		return 1
+	}
+	p.say(message{Type: msgReady})
+	for lines.Scan() {
+		if err := p.command(lines.Text()); err != nil {
+			p.say(message{Type: msgFailed, Text: err.Error()})
+			continue
+		}
+		p.say(message{Type: msgDone, Text: lines.Text()})
+	}
+	return 0
+}
+
+// process is one of the experiment's processes, seen from within.
+type process struct {
+	cfg     roleConfig
+	stacks  []Stack
+	mu      sync.Mutex // of out
+	out     *json.Encoder
+	gate    *gate
+	journal *Journal
+}
+
+func (p *process) say(m message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(m) // the parent has gone, and standard input says so
+}
+
+func (p *process) start() (err error) {
+	if p.gate, err = newGate(p.cfg.Node.Addr); err != nil {
+		return err
+	}
+	switch p.cfg.Role {
+	case roleHello:
+		stack, err := p.stack()
+		if err != nil {
+			return err
+		}
+		ledger, err := NewLedger(os.NewFile(outputFD, "ledger"))
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		hello := &Hello{node: p.cfg.Node.ID, ledger: ledger, work: p.cfg.Work}
+		p.serve(func() error { return stack.Serve(p.gate, hello) })
+	case roleUserAPI:
+		stack, err := p.stack()
+		if err != nil {
+			return err
+		}
+		p.journal = NewJournal(os.NewFile(outputFD, "journal"), func(e Entry) { p.say(message{Type: msgNotice, Entry: &e}) })
+		client, err := stack.Dial(ClientConfig{Nodes: p.cfg.Upstream, Timeout: p.cfg.Timeout, Journal: p.journal})
+		if err != nil {
+			return fmt.Errorf("%s: %w", stack.Name(), err)
+		}
+		p.serve(func() error { return ServeHTTP(p.gate, userAPI(client, p.cfg.Timeout)) })
+	case roleGateway:
+		if len(p.cfg.Upstream) != 1 {
+			return fmt.Errorf("gateway: %d upstreams: want 1", len(p.cfg.Upstream))
+		}
+		p.serve(func() error { return ServeHTTP(p.gate, gateway(p.cfg.Upstream[0].Addr)) })
+	default:
+		return fmt.Errorf("role %q: want hello, user-api or gateway", p.cfg.Role)
+	}
+	return nil
+}
+
+func (p *process) stack() (Stack, error) {
+	for _, s := range p.stacks {
+		if s.Name() == p.cfg.Stack {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("stack %q: not in this binary", p.cfg.Stack)
+}
+
+// serve runs f to the end of the process.
+func (p *process) serve(f func() error) {
+	go func() {
+		err := f()
+		p.say(message{Type: msgFailed, Text: fmt.Sprintf("server ended: %v", err)})
+		os.Exit(1)
+	}()
+}
+
+func (p *process) command(name string) error {
+	switch {
+	case name == cmdRefuse:
+		return p.gate.refuse()
+	case name == cmdAdmit:
+		return p.gate.admit()
+	case name == cmdFlush && p.journal != nil:
+		return p.journal.Flush()
+	}
+	return fmt.Errorf("command %q: unknown here", name)
+}
+
+// ServeHTTP serves h on l over HTTP/1.1 until l is closed. Connections are
+// kept as long as the client keeps them.
+func ServeHTTP(l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return context.Background() },
+	}
+	return srv.Serve(l)
+}

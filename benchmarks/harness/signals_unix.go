@@ -1,0 +1,14 @@
+//go:build unix
+
+package harness
+
+import (
+	"os"
+	"syscall"
+)
+
+// pause stops a process; it has stopped when stopped says so.
+func pause(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
+
+// resume lets it go on.
+func resume(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
