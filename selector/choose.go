@@ -111,6 +111,12 @@ func (s *Selector) chooseIll(set *set, tried []*Node) *node {
 	return best
 }
 
+func (s *Selector) isOut(n *node) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n.out
+}
+
 // tryProbe claims a probe of an ejected node that is due. Calls that could
 // not be repeated go only to nodes that were ejected by refused connections
 // (there they are not sent, or answered), or when nobody else has come for a

@@ -214,7 +214,8 @@ func (s *Selector) Pick(c Call) (Picked, error) {
 		}
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok || set.bypass() {
-			return s.claim(n, t, c.Method, permit, ok && len(set.live.nodes) == 0), nil
+			probe := ok && len(set.live.nodes) == 0 && s.isOut(n)
+			return s.claim(n, t, c.Method, permit, probe), nil
 		}
 		s.noteOpen(n, t, after)
 	}
