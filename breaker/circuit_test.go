@@ -457,6 +457,13 @@ func TestUpdateKeepsState(t *testing.T) {
 	r.call(2, Failure) // 2 of 4
 	r.want(Open)
 	r.Reset(Reason{})
+	r.call(3, Failure)
+	update(Config{Rule: Count{Size: 200, MinCalls: 4}}) // another size: starts anew
+	r.call(3, Failure)
+	r.want(Closed)
+	r.call(1, Failure)
+	r.want(Open)
+	r.Reset(Reason{})
 	update(Config{Rule: Rate{Window: time.Second, MinCalls: 2}})
 	r.call(1, Success)
 	update(Config{Rule: Rate{Window: 2 * time.Second, MinCalls: 2}}) // another window: starts anew
@@ -508,6 +515,62 @@ func TestUnknownResultsAreIgnored(t *testing.T) {
 	r.call(3, Result(9)) // each gives its probe's place back
 	r.call(3, Ignored)
 	r.want(HalfOpen)
+}
+
+func TestIdle(t *testing.T) {
+	r := newRig(t, Config{Rule: Consecutive{N: 3}, Ramp: time.Second})
+	want := func(when string, idle bool) {
+		t.Helper()
+		if r.Idle() != idle {
+			t.Errorf("%s idle is %v", when, !idle)
+		}
+	}
+	want("new:", true)
+	r.call(1, Failure)
+	want("with a failure on record:", false)
+	r.call(1, Success)
+	want("with none:", true)
+	r.call(1, Failure)
+	r.Reset(Reason{})
+	want("reset:", true)
+	r.trip()
+	want("open:", false)
+	r.recover()
+	want("on the ramp:", false)
+	r.advance(time.Second)
+	r.call(1, Success)
+	want("recovered:", true)
+	unsubscribe := r.Subscribe(func(Event) {})
+	r.trip()
+	r.Reset(Reason{})
+	want("with a subscriber:", false)
+	unsubscribe()
+	want("without:", true)
+	r.Force(ForcedClosed, "")
+	want("forced closed:", false)
+}
+
+// A rejection takes no lock, so it answers while somebody holds it.
+func TestRejectionTakesNoLock(t *testing.T) {
+	r := newRig(t, Config{})
+	r.trip()
+	rejectedUnderLock := func(wait time.Duration) {
+		t.Helper()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.rejected(wait)
+	}
+	rejectedUnderLock(time.Second)
+	r.advance(time.Second)
+	probe := r.admit()
+	rejectedUnderLock(10 * time.Second)
+	r.SetShadow(true)
+	r.mu.Lock()
+	r.call(1, Failure) // nor does a call that shadow mode lets through
+	r.mu.Unlock()
+	r.SetShadow(false)
+	probe.Done(Report{Result: Success})
+	rejectedUnderLock(100 * time.Millisecond) // on the ramp
 }
 
 func TestZeroPermit(t *testing.T) {
