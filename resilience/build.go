@@ -87,9 +87,13 @@ func (cfg *Config) selectorConfig() selector.Config {
 		Source: cfg.Nodes, Strategy: strategy, Zone: cfg.Zone, SlowStart: cfg.SlowStart,
 		Ejection: cfg.Ejection.config(), Engine: cfg.Engine, Clock: cfg.Clock,
 	}
-	if o := cfg.Observer; o != nil {
+	sc.OnEvent = cfg.OnNode
+	if o, hear := cfg.Observer, cfg.OnNode; o != nil {
 		service := cfg.Service
 		sc.OnEvent = func(e selector.Event) {
+			if hear != nil {
+				hear(e)
+			}
 			o.Observe(Event{Kind: NodeEvent, At: e.At, Service: service, Node: e.Node, Err: e.Err, Change: &e})
 		}
 	}

@@ -56,13 +56,25 @@ type Call struct {
 type try struct {
 	picked   selector.Picked
 	sel      *selector.Selector
-	outcome  Outcome // set by Select; a zero Name means: not judged yet
-	end      time.Time
+	outcome  Outcome
+	judged   bool          // outcome is set, by Select
+	elapsed  time.Duration // set with judged
 	tried    []*selector.Node
 	allowed  int // attempts allowed in all
 	budget   *retry.Budget
-	reserved bool // the timeout has taken the next attempt's retry from the budget
+	reserved bool    // the timeout has taken the next attempt's retry from the budget
+	cutter   *cutter // while the attempt runs under a timeout that its Func applies itself
 }
+
+// begin makes t ready for an attempt. It touches what is read before it is
+// written, and no more: it is on every call's way.
+func (t *try) begin(tried []*selector.Node, allowed int, budget *retry.Budget) {
+	t.sel, t.judged = nil, false
+	t.tried, t.allowed, t.budget, t.reserved = tried, allowed, budget, false
+}
+
+// ended is when the attempt ended.
+func (c *Call) ended() time.Time { return c.Start.Add(c.try.elapsed) }
 
 // Clone returns a copy that may be kept. It describes the call and cannot
 // make it.
@@ -81,6 +93,13 @@ func (c *Call) Hold() (release func()) {
 		return func() {}
 	}
 	return c.try.picked.Hold()
+}
+
+// HoldIn is Hold without allocations: h releases.
+func (c *Call) HoldIn(h *selector.Held) {
+	if c.try != nil {
+		c.try.picked.HoldIn(h)
+	}
 }
 
 // Probe reports whether the attempt goes to an ejected node, to see whether

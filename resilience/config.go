@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
@@ -34,6 +33,15 @@ type Config struct {
 
 	// Observer hears what happens. Nil: nobody does, and it costs nothing.
 	Observer Observer
+
+	// OnNode hears what happens to the nodes, as Observer does, and nothing
+	// else: calls do not pay for it. Nil: nobody does.
+	OnNode func(selector.Event)
+
+	// OwnCut says that ops end their attempts themselves at the attempt
+	// timeout, by [Call.CutBy]; attempts of an op that does not are not cut.
+	// It is for adapters whose attempts outlive their Func.
+	OwnCut bool
 
 	// Classify judges an attempt's error. Nil: [Classify].
 	Classify func(ctx context.Context, err error) Outcome
@@ -84,6 +92,8 @@ type path struct {
 	call     Func
 	methods  map[string]*MethodSettings
 	settings Settings
+	observer Observer
+	clk      clock.Clock
 }
 
 // New builds the standard stack. It returns one error that lists everything
@@ -155,21 +165,21 @@ func (c *Client) build(s Settings) error {
 		retries.Backoff, retries.Verbatim = cfg.Intervals, true
 	}
 	stack := Stack(
-		deadline(s.Timeout, cfg.Clock),
+		deadline(s, cfg.Clock),
 		Stack(cfg.Wrap...),
 		c.bulkhead.wrapper(s.Bulkhead),
 		Fallback(cfg.Fallback),
 		guard,
 		Retry(retries),
 		Select(Selects{Selector: c.selector, Classify: cfg.Classify, Clock: cfg.Clock}),
-		Timeout(Timeouts{After: s.AttemptTimeout, Clock: cfg.Clock}),
+		Timeout(Timeouts{After: s.AttemptTimeout, OwnCut: cfg.OwnCut, Clock: cfg.Clock}),
 		Stack(cfg.WrapAttempt...),
 	)
 	methods := make(map[string]*MethodSettings, len(s.Methods))
 	for name, m := range s.Methods {
 		methods[name] = &m
 	}
-	c.path.Store(&path{call: stack(attempt), methods: methods, settings: s})
+	c.path.Store(&path{call: stack(attempt), methods: methods, settings: s.clone(), observer: cfg.Observer, clk: cfg.Clock})
 	return nil
 }
 
@@ -197,8 +207,8 @@ func (c *Client) Update(s Settings) error {
 	return c.build(s)
 }
 
-// Settings returns those in force.
-func (c *Client) Settings() Settings { return c.path.Load().settings }
+// Settings returns a copy of those in force: change it and hand it to Update.
+func (c *Client) Settings() Settings { return c.path.Load().settings.clone() }
 
 // Selector is the client's selector: for the status of nodes, and to eject,
 // readmit or mark one by hand.
@@ -211,10 +221,18 @@ func (c *Client) Budget() *retry.Budget { return c.budget }
 // selector.ErrClosed; calls that are under way end as they would.
 func (c *Client) Close() error { return c.selector.Close() }
 
-func deadline(d time.Duration, clk clock.Clock) Wrapper {
+// deadline bounds whole calls, where any are bounded.
+func deadline(s Settings, clk clock.Clock) Wrapper {
+	bounded := s.Timeout > 0
+	for _, m := range s.Methods {
+		bounded = bounded || m.Timeout > 0
+	}
+	if !bounded {
+		return nil
+	}
 	return func(next Func) Func {
 		return func(ctx context.Context, call *Call) error {
-			d := d
+			d := s.Timeout
 			if call.method != nil && call.method.Timeout > 0 {
 				d = call.method.Timeout
 			}

@@ -3,6 +3,7 @@ package resilience
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-go/holdfast/retry"
@@ -54,7 +55,7 @@ func (e *Error) Error() string {
 			if a.Node != nil && a.Node.ID != "" {
 				b.WriteString(a.Node.ID + " ")
 			}
-			b.WriteString(a.Outcome.Name)
+			b.WriteString(a.Outcome.String())
 		}
 		b.WriteByte(')')
 	}
@@ -68,8 +69,16 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // IsAmbiguous reports whether err is a call that may have been carried out in
-// spite of it. It is false for nil and for an answer.
+// spite of it. It is false for nil and for an answer. Of several calls' errors
+// that are joined, one is enough.
 func IsAmbiguous(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Ambiguous()
+	switch e := err.(type) { //nolint:errorlint // this is the walk
+	case nil:
+		return false
+	case *Error:
+		return e.Ambiguous()
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), IsAmbiguous)
+	}
+	return IsAmbiguous(errors.Unwrap(err))
 }

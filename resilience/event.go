@@ -80,16 +80,19 @@ func (list observers) Observe(e Event) {
 }
 
 func attemptEvent(a *Call, err error) Event {
+	if err == nil {
+		a.try.outcome = Succeeded
+	}
 	return Event{
-		Kind: AttemptDone, At: a.try.end, Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
+		Kind: AttemptDone, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
 		Attempt: a.Attempt, Node: a.Node, Probe: a.Probe(), Outcome: a.try.outcome,
-		Start: a.Start, Elapsed: a.try.end.Sub(a.Start), Err: err,
+		Start: a.Start, Elapsed: a.try.elapsed, Err: err,
 	}
 }
 
 func retryEvent(a *Call, wait time.Duration) Event {
 	return Event{
-		Kind: RetryWaiting, At: a.try.end, Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
+		Kind: RetryWaiting, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
 		Attempt: a.Attempt, Node: a.Node, Outcome: a.try.outcome, Start: a.Start, Wait: wait,
 	}
 }

@@ -16,7 +16,15 @@ var ErrBulkheadFull = errors.New("bulkhead full")
 
 // Bulkhead lets at most limit calls pass at once and turns others away, with
 // [ErrBulkheadFull], [Rejected]. A limit of 0 or less lets all pass.
-func Bulkhead(limit int) Wrapper { return new(bulkhead).wrapper(limit) }
+func Bulkhead(limit int) Wrapper {
+	if limit <= 0 {
+		return pass
+	}
+	return new(bulkhead).wrapper(limit)
+}
+
+// pass is a Wrapper that adds nothing.
+func pass(next Func) Func { return next }
 
 // bulkhead counts what is in, over changes of the limit.
 type bulkhead struct{ in atomic.Int64 }
@@ -39,15 +47,16 @@ func (b *bulkhead) wrapper(limit int) Wrapper {
 // Fallback answers in place of a call that failed: f is given the error and
 // returns nil, or an error of its own, which is joined with the first so that
 // both can be matched. Answers of the service ([Failed]) and calls that the
-// caller abandoned are not replaced. A nil f does nothing.
+// caller cancelled are not replaced; those that ran out of time are, and f is
+// given the context that ended. A nil f does nothing.
 func Fallback(f func(ctx context.Context, call *Call, err error) error) Wrapper {
 	if f == nil {
-		return nil
+		return pass
 	}
 	return func(next Func) Func {
 		return func(ctx context.Context, call *Call) error {
 			err := next(ctx, call)
-			if err == nil || ctx.Err() != nil || callOutcome(ctx, err).Effect == retry.Answered {
+			if err == nil || errors.Is(ctx.Err(), context.Canceled) || callOutcome(ctx, call, err).Effect == retry.Answered {
 				return err
 			}
 			second := f(ctx, call, err)
@@ -84,7 +93,7 @@ func Break(of func(*Call) breaker.Breaker, clk clock.Clock) Wrapper {
 			}
 			defer permit.Done(breaker.Report{}) // after a panic; otherwise it is done already
 			err := next(ctx, call)
-			permit.Done(breaker.Report{Result: callOutcome(ctx, err).Node, Start: start, Elapsed: clk.Now().Sub(start)})
+			permit.Done(breaker.Report{Result: callOutcome(ctx, call, err).Node, Start: start, Elapsed: clk.Now().Sub(start)})
 			return err
 		}
 	}
@@ -105,13 +114,24 @@ func turnAway(call *Call, err error, after time.Duration) error {
 		o.After = after
 		return Mark(err, o)
 	}
-	return &Error{Service: call.Service, Method: call.Method, Key: call.Key, Why: retry.Stopped, Err: err}
+	e := &Error{Service: call.Service, Method: call.Method, Key: call.Key, Why: retry.Stopped, Err: err}
+	if f := call.frame; f != nil && f.path.observer != nil { // Retry, which tells of all others, will not see it
+		call.Start = f.path.clk.Now()
+		f.path.observer.Observe(callEvent(call, call.Start, 0, e.Why, e))
+	}
+	return e
 }
 
 // callOutcome judges a whole call, or an attempt.
-func callOutcome(ctx context.Context, err error) Outcome {
+func callOutcome(ctx context.Context, call *Call, err error) Outcome {
+	if err == nil || call.Attempt > 0 {
+		return Classify(ctx, err)
+	}
+	if f := call.frame; f != nil && len(f.attempts) == 1 && f.attempts[0].Outcome.Effect == retry.Answered {
+		return f.attempts[0].Outcome // the service's own answer, by the client's own Classify
+	}
 	var e *Error
-	if !errors.As(err, &e) {
+	if _, marked := evidence(err); marked || !errors.As(err, &e) {
 		return Classify(ctx, err)
 	}
 	if len(e.Attempts) == 0 {

@@ -48,8 +48,13 @@ var (
 	Abandoned = Outcome{Name: "abandoned", Effect: retry.Possible, Node: breaker.Ignored}
 )
 
-// String returns the name.
-func (o Outcome) String() string { return o.Name }
+// String returns the name, or "unnamed".
+func (o Outcome) String() string {
+	if o.Name == "" {
+		return "unnamed"
+	}
+	return o.Name
+}
 
 // Mark states the evidence that an op has about its attempt: the error it
 // returns, marked, is judged by it and by nothing else. It returns nil for a

@@ -37,9 +37,9 @@ func (c *Client) Call(ctx context.Context, hint Hint, fn Func) error {
 }
 
 // Do makes a call with a result. Each attempt's result is its own: what an
-// abandoned attempt still writes is never seen. It allocates what the
-// compiler moves to the heap for the result: two small objects, besides what
-// op allocates.
+// abandoned attempt still writes is never seen. It is the zero value with an
+// error, and where a [Fallback] answered. It allocates what the compiler moves
+// to the heap for the result: two small objects, besides what op allocates.
 func Do[T any](ctx context.Context, c *Client, hint Hint, op func(context.Context, *selector.Node) (T, error)) (T, error) {
 	var result T
 	if op == nil {
@@ -64,6 +64,7 @@ func (c *Client) run(ctx context.Context, hint Hint, op Op, fn Func) error {
 	}
 	p := c.path.Load()
 	f := frames.Get().(*frame)
+	f.path = p
 	f.call = Call{
 		Service:     c.service,
 		Method:      hint.Method,
@@ -95,6 +96,7 @@ var noOverrides MethodSettings
 
 // frame is the memory of one call, reused.
 type frame struct {
+	path     *path
 	call     Call
 	attempt  Call
 	try      try
@@ -111,6 +113,7 @@ type frame struct {
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
 func (f *frame) release() {
+	f.path = nil
 	f.call.op, f.call.fn = nil, nil // what belongs to the caller must not stay alive
 	f.attempt.op, f.attempt.fn = nil, nil
 	if len(f.attempts) > 0 {

@@ -52,15 +52,12 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 	}
 	a, t := &f.attempt, &f.try
 	for number, start := 1, call.Start; ; number++ {
-		*t = try{tried: f.tried, allowed: allowed, budget: r.Budget}
+		t.begin(f.tried, allowed, r.Budget)
 		*a = *call
 		a.Attempt, a.Start, a.try = number, start, t
 		err := next(ctx, a)
-		if t.end.IsZero() {
-			t.end = r.Clock.Now()
-		}
-		if !t.judged {
-			t.outcome = Classify(ctx, err)
+		if !t.judged { // stacked by hand, without Select
+			t.elapsed, t.outcome = r.Clock.Since(a.Start), Classify(ctx, err)
 		}
 		if r.Observer != nil {
 			r.Observer.Observe(attemptEvent(a, err))
@@ -73,7 +70,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Budget.Success()
 			}
 			if r.Observer != nil {
-				r.Observer.Observe(callEvent(call, t.end, number, retry.Granted, nil))
+				r.Observer.Observe(callEvent(call, a.ended(), number, retry.Granted, nil))
 			}
 			return nil
 		}
@@ -83,9 +80,9 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			if t.reserved {
 				r.Budget.Return()
 			}
-			return r.end(call, f, t.end, why, err, hookErr)
+			return r.end(call, f, a.ended(), why, err, hookErr)
 		}
-		start = t.end
+		start = a.ended()
 		if wait > 0 {
 			if r.Observer != nil {
 				r.Observer.Observe(retryEvent(a, wait))
@@ -110,7 +107,7 @@ func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.
 		Hook: r.Hook, Max: t.allowed,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		q.Deadline, q.Left = true, deadline.Sub(t.end)
+		q.Deadline, q.Left = true, deadline.Sub(a.ended())
 		if t.sel != nil {
 			q.Need = t.sel.Typical()
 		}
@@ -127,7 +124,7 @@ func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.
 		q.Hook, q.Again = nil, true // the hook has answered
 		why, _ = retry.Decide(q)
 	}
-	if why == retry.Granted && r.Budget != nil && !t.reserved && !r.Budget.Take(t.end) {
+	if why == retry.Granted && r.Budget != nil && !t.reserved && !r.Budget.Take(a.ended()) {
 		why = retry.OverBudget
 	}
 	return q.Wait, why, hookErr
@@ -169,7 +166,7 @@ func (f *frame) record(a *Call, err error) {
 		f.attempts, f.tried = f.inline.attempts[:0], f.inline.tried[:0]
 	}
 	f.attempts = append(f.attempts, Attempt{
-		Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start, Elapsed: a.try.end.Sub(a.Start),
+		Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start, Elapsed: a.try.elapsed,
 	})
 	if a.Node != nil {
 		f.tried = append(f.tried, a.Node)

@@ -49,7 +49,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		Method: call.Method, Now: call.Start, Tried: t.tried, Retriable: call.again(),
 	})
 	if err != nil {
-		t.outcome, t.judged = Rejected, true
+		t.outcome, t.elapsed, t.judged = Rejected, 0, true
 		if errors.Is(err, selector.ErrClosed) {
 			t.outcome.Again = false
 		}
@@ -63,16 +63,14 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		}
 	}()
 	err = next(ctx, call)
-	t.end = s.Clock.Now()
-	t.outcome, t.judged = Succeeded, true
+	t.elapsed, t.judged = s.Clock.Since(call.Start), true
+	report := selector.Report{Result: breaker.Success, Start: call.Start, Elapsed: t.elapsed}
 	if err != nil {
 		t.outcome = s.Classify(ctx, err)
 		s.old(ctx, call)
+		report.Result, report.NotSent = t.outcome.Node, t.outcome.Effect == retry.None
 	}
-	t.picked.Done(selector.Report{
-		Result: t.outcome.Node, Start: call.Start, Elapsed: t.end.Sub(call.Start),
-		NotSent: t.outcome.Effect == retry.None,
-	})
+	t.picked.Done(report)
 	finished = true
 	return err
 }
@@ -84,7 +82,7 @@ func (s *Selects) old(ctx context.Context, call *Call) {
 	if o.Effect != retry.Possible || o.Node != breaker.Ignored || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
 	}
-	if usual := s.Selector.Typical(); usual > 0 && call.try.end.Sub(call.Start) > oldAge*usual {
+	if usual := s.Selector.Typical(); usual > 0 && call.try.elapsed > oldAge*usual {
 		o.Node = breaker.Failure
 	}
 }

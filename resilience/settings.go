@@ -3,7 +3,9 @@ package resilience
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/retry"
@@ -156,12 +158,23 @@ func (s Settings) Validate() error {
 		v.add(prefix("serviceBreaker", errors.Join(err, cfg.Check())))
 	}
 	v.check(s.Bulkhead >= 0, "bulkhead", s.Bulkhead, "0 (no limit) or more calls at once")
-	for name, m := range s.Methods {
+	for _, name := range slices.Sorted(maps.Keys(s.Methods)) {
+		m := s.Methods[name]
 		v.attempts(fmt.Sprintf("methods[%q].attempts", name), m.Attempts)
 		v.duration(fmt.Sprintf("methods[%q].timeout", name), m.Timeout)
 		v.check(m.Idempotency <= retry.NonIdempotent, fmt.Sprintf("methods[%q].idempotency", name), m.Idempotency, "one of the declared kinds")
 	}
 	return errors.Join(v...)
+}
+
+// clone returns a copy that shares nothing with s.
+func (s Settings) clone() Settings {
+	s.Methods = maps.Clone(s.Methods)
+	if s.ServiceBreaker != nil {
+		b := *s.ServiceBreaker
+		s.ServiceBreaker = &b
+	}
+	return s
 }
 
 const maxAttempts = 100

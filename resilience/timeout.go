@@ -43,11 +43,15 @@ type Timeouts struct {
 	// bound where there is no deadline. Negative: off.
 	After time.Duration
 
+	// OwnCut leaves the cut to the op: see [Call.CutBy]. The attempt's
+	// context is then not cancelled.
+	OwnCut bool
+
 	Clock clock.Clock // nil: the real one
 }
 
 // Timeout bounds an attempt. It cuts the attempt only where another is
-// permitted (the call is repeatable, attempts and budget are left); elsewhere
+// permitted (the call is repeatable; attempts, time and budget are left); elsewhere
 // the attempt goes on to the caller's deadline, and the timeout only tells the
 // selector that the node is slow. So a timeout alone never makes a failure.
 //
@@ -63,7 +67,7 @@ func Timeout(cfg Timeouts) Wrapper {
 			if d <= 0 {
 				return next(ctx, call)
 			}
-			return bounded(ctx, call, next, cfg.Clock, d)
+			return cfg.bounded(ctx, call, next, d)
 		}
 	}
 }
@@ -84,26 +88,48 @@ func (cfg *Timeouts) after(ctx context.Context, call *Call) time.Duration {
 }
 
 // cutter ends an attempt at its timeout. Its own memory: the timer may fire
-// when the call is long over.
+// when the call is long over. It is used again only if the timer did not.
 type cutter struct {
+	alarm clock.Alarm
+	ring  func() // fire
+
 	mu     sync.Mutex
 	call   *Call // nil when the attempt is over
 	clk    clock.Clock
+	until  time.Time               // the caller's deadline; zero: none
 	cancel context.CancelCauseFunc // nil: must not be cut
+	by     Cutter                  // cuts, in place of cancel
 	cut    bool
 }
 
-func bounded(ctx context.Context, call *Call, next Func, clk clock.Clock, d time.Duration) error {
-	c := &cutter{call: call, clk: clk}
-	if call.again() {
-		ctx, c.cancel = clk.WithCancel(ctx)
+var cutters = sync.Pool{New: func() any {
+	c := new(cutter)
+	c.ring = c.fire
+	return c
+}}
+
+func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.Duration) error {
+	c := cutters.Get().(*cutter)
+	c.call, c.clk, c.cut = call, cfg.Clock, false
+	c.until, _ = ctx.Deadline()
+	if cfg.OwnCut && call.try != nil {
+		call.try.cutter = c
+	} else if call.again() {
+		ctx, c.cancel = cfg.Clock.WithCancel(ctx)
 	}
-	stop := clk.AfterFunc(d, c.fire)
-	defer func() { // a panic leaves neither timer nor context
-		stop()
-		c.end()
+	c.alarm.Start(cfg.Clock, d, c.ring)
+	returned := false
+	defer func() { // a panic leaves neither timer nor context nor a retry that is taken and not made
+		silent := c.alarm.Stop()
+		if cut := c.end(); cut && !returned && call.try.budget != nil {
+			call.try.budget.Return()
+		}
+		if silent {
+			cutters.Put(c)
+		}
 	}()
 	err := next(ctx, call)
+	returned = true
 	if cut := c.end(); cut {
 		call.try.reserved = true
 		if err != nil {
@@ -120,21 +146,42 @@ func (c *cutter) fire() {
 	if call == nil {
 		return
 	}
-	if c.cancel != nil {
-		if b := call.try.budget; b == nil || b.Take(c.clk.Now()) {
-			c.cut = true
-			c.cancel(ErrAttemptTimeout)
-			return
-		}
+	if c.cancel != nil && c.affordable(call.try) {
+		c.cut = true
+		c.cancel(ErrAttemptTimeout)
+		return
+	}
+	if c.cutBy(call) {
+		return
 	}
 	if call.try != nil {
 		call.try.picked.Late(call.Start)
 	}
 }
 
+// affordable reports whether another attempt could finish in time, and takes
+// it from the budget.
+func (c *cutter) affordable(t *try) bool {
+	now := c.clk.Now()
+	if !c.until.IsZero() {
+		var need time.Duration
+		if t.sel != nil {
+			need = t.sel.Typical()
+		}
+		if need >= c.until.Sub(now) {
+			return false
+		}
+	}
+	return t.budget == nil || t.budget.Take(now)
+}
+
 func (c *cutter) end() (cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.call != nil && c.call.try != nil {
+		c.call.try.cutter = nil
+	}
+	c.by = nil
 	if c.call = nil; c.cancel != nil {
 		c.cancel(nil)
 		c.cancel = nil
