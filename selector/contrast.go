@@ -214,8 +214,13 @@ func (sc *scratch) contrast(n *node, live []*node, th *thresholds) float64 {
 		small += float64(c.k) * math.Log1p(th.excess*(1-p)/p)
 		large += float64(c.k) * math.Log1p(.9*(1-p)/p)
 	}
-	return max(small, large)
+	return min(max(small, large), believed*(na-fa))
 }
+
+// believed bounds the contrast, in nats, by each call that the peers answered
+// well: many failures of a node say nothing against it while its peers were
+// hardly called, or fail like it.
+const believed = 2
 
 // doubt widens a count by about one standard error, so that a peer that was
 // lucky so far does not condemn.

@@ -177,14 +177,15 @@ func (s *Selector) addMethod(name string) int {
 
 // Latency is an average over about eight successes, kept with the time of the
 // last one in a word: float32 nanoseconds above, milliseconds since epoch
-// below. A lost update is a lost sample, no more.
+// below. Its sign says that the last attempt failed. A lost update is a lost
+// sample, no more.
 func (n *node) observeLatency(elapsed time.Duration, start int64) {
 	if elapsed <= 0 {
 		return
 	}
 	x := float32(elapsed)
 	old := n.latency.Load()
-	if prev := math.Float32frombits(uint32(old >> 32)); prev > 0 {
+	if prev := average(old); prev > 0 {
 		x = prev + (x-prev)/8
 	}
 	ms := uint32((time.Duration(start) + elapsed) / time.Millisecond)
@@ -192,14 +193,22 @@ func (n *node) observeLatency(elapsed time.Duration, start int64) {
 }
 
 // average returns the average latency in nanoseconds, however old; 0: unknown.
-func (n *node) average() float32 { return math.Float32frombits(uint32(n.latency.Load() >> 32)) }
+func (n *node) average() float32 { return average(n.latency.Load()) }
+
+func average(latency uint64) float32 { return math.Float32frombits(uint32((latency &^ lastFailed) >> 32)) }
+
+const lastFailed = 1 << 63
 
 // estimate returns the latency in nanoseconds as believed at t: without news
 // it halves in the first second, so that a node is not shunned for ever for
-// one slow answer. 0: unknown.
+// one slow answer. 0: unknown, as after a failure: or a node that fails would
+// go on being preferred for having been quick.
 func (n *node) estimate(t int64) float32 {
 	w := n.latency.Load()
-	x := math.Float32frombits(uint32(w >> 32))
+	if w&lastFailed != 0 {
+		return 0
+	}
+	x := average(w)
 	if age := int32(uint32(t/int64(time.Millisecond)) - uint32(w)); age > 100 {
 		x /= 1 + float32(age)/1000
 	}

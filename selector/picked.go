@@ -62,6 +62,7 @@ func (p *Picked) Done(r Report) {
 		n.leave(left)
 		n.observeLatency(r.Elapsed, p.at)
 	case r.Result == breaker.Failure:
+		n.latency.Or(lastFailed)
 		n.failures.Add(1) // before the load, or it would pass for a success
 		n.leave(left)
 	default:
@@ -100,6 +101,7 @@ func (p *Picked) Late(start time.Time) {
 		return
 	}
 	p.late = true
+	n.latency.Or(lastFailed)
 	n.failures.Add(1)
 	n.load.Add(onlyPick) // it is in flight besides
 	r := Report{Result: breaker.Failure, Start: start}

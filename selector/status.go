@@ -16,7 +16,7 @@ type Status struct {
 	InFlight  int
 	Picks     uint64 // attempts made since the node was first seen, cancelled ones not
 	Failures  uint64
-	Latency   time.Duration // recent average; 0: unknown
+	Latency   time.Duration // average over the last few successes; 0: unknown
 	Score     float64       // S, to be compared with …
 	Threshold float64       // … this
 	RetryAt   time.Time     // when an ejected node may next be tried
@@ -34,7 +34,6 @@ func (s *Selector) Nodes() []Status {
 func (s *Selector) statuses() ([]*node, []Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := int64(s.clk.Now().Sub(s.epoch))
 	look := s.tune.Load().ejection.look
 	all := s.set.Load().all
 	list := make([]Status, len(all))
@@ -43,7 +42,7 @@ func (s *Selector) statuses() ([]*node, []Status) {
 		list[i] = Status{
 			Node: n.pub.Load(), Ejected: n.out, NotReady: n.notReady,
 			InFlight: int(load & inFlightMask), Picks: load >> inFlightBits, Failures: n.failures.Load(),
-			Latency: time.Duration(n.estimate(t)), Score: n.score, Threshold: look,
+			Latency: time.Duration(n.average()), Score: n.score, Threshold: look,
 		}
 		if n.out && n.retryAt != never {
 			list[i].RetryAt = s.epoch.Add(time.Duration(n.retryAt))

@@ -30,7 +30,8 @@ func (v View) Node(i int) *Node { return v.nodes[i].pub.Load() }
 // InFlight is the number of this client's attempts under way at candidate i.
 func (v View) InFlight(i int) int { return int(v.nodes[i].inFlight()) }
 
-// Latency is the recent average latency of candidate i; 0: unknown.
+// Latency is the recent average latency of candidate i; 0: unknown, or its
+// last attempt failed.
 func (v View) Latency(i int) time.Duration { return time.Duration(v.nodes[i].estimate(v.t)) }
 
 // Uniform draws a candidate, all alike.
