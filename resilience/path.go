@@ -65,21 +65,14 @@ func (c *Client) run(ctx context.Context, hint Hint, op Op, fn Func) error {
 	p := c.path.Load()
 	f := frames.Get().(*frame)
 	f.path = p
-	f.call = Call{
-		Service:     c.service,
-		Method:      hint.Method,
-		Idempotency: hint.Idempotency,
-		Key:         hint.Key,
-		op:          op,
-		fn:          fn,
-		frame:       f,
-		method:      &noOverrides,
+	call := &f.call // field by field: a literal would be built elsewhere and copied
+	call.Service, call.Method, call.Key = c.service, hint.Method, hint.Key
+	call.op, call.fn, call.frame, call.method = op, fn, f, &noOverrides
+	if m := p.methods[hint.Method]; m != nil {
+		call.method = m
 	}
-	if m, ok := p.methods[hint.Method]; ok {
-		f.call.method = m
-	}
-	f.call.Idempotency = f.call.Idempotency.Or(f.call.method.Idempotency).Or(hint.Default)
-	err := p.call(ctx, &f.call)
+	call.Idempotency = hint.Idempotency.Or(call.method.Idempotency).Or(hint.Default)
+	err := p.call(ctx, call)
 	f.release() // not after a panic: somebody may still hold the Call
 	return err
 }
@@ -114,6 +107,7 @@ var frames = sync.Pool{New: func() any { return new(frame) }}
 
 func (f *frame) release() {
 	f.path = nil
+	f.call.Attempt, f.call.Node, f.call.try = 0, nil, nil
 	f.call.op, f.call.fn = nil, nil // what belongs to the caller must not stay alive
 	f.attempt.op, f.attempt.fn = nil, nil
 	if len(f.attempts) > 0 {

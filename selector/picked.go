@@ -33,12 +33,14 @@ func (p *Picked) Node() *Node {
 // it is well again.
 func (p *Picked) Probe() bool { return p.probe }
 
-func (s *Selector) claim(n *node, t int64, method string, permit breaker.Permit, probe bool) Picked {
+// claim counts the attempt and fills in p, but for permit and probe.
+func (s *Selector) claim(p *Picked, n *node, t int64, method string) {
 	m := s.methodIndex(method)
 	cell := n.cell(s, m)
 	n.load.Add(onePick)
 	cell.n.Add(1)
-	return Picked{sel: s, node: n, cell: cell, method: m, permit: permit, at: t, probe: probe}
+	p.sel, p.node, p.cell, p.method, p.at = s, n, cell, m, t
+	p.late, p.held = false, false
 }
 
 // Done reports the attempt's result. A second Done does nothing. A Success

@@ -196,6 +196,14 @@ func (s *Selector) Close() error {
 // [ErrNoNodes] or [ErrClosed] only; it does not block and, for a first
 // attempt, does not allocate.
 func (s *Selector) Pick(c Call) (Picked, error) {
+	var p Picked
+	err := s.PickTo(&p, c)
+	return p, err
+}
+
+// PickTo is Pick into memory that the caller has, which saves two copies.
+// What p held is overwritten; on error it is left alone.
+func (s *Selector) PickTo(p *Picked, c Call) error {
 	now := c.Now
 	if now.IsZero() {
 		now = s.clk.Now()
@@ -203,19 +211,22 @@ func (s *Selector) Pick(c Call) (Picked, error) {
 	t := int64(now.Sub(s.epoch))
 	if s.probeDue(c.Retriable, t) && len(c.Tried) == 0 {
 		if n, permit, ok := s.tryProbe(c, now, t); ok {
-			return s.claim(n, t, c.Method, permit, true), nil
+			s.claim(p, n, t, c.Method)
+			p.permit, p.probe = permit, true
+			return nil
 		}
 	}
 	for {
 		set := s.set.Load()
 		n, err := s.choose(set, c.Tried, t)
 		if err != nil {
-			return Picked{}, err
+			return err
 		}
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok || set.bypass() {
-			probe := ok && len(set.live.nodes) == 0 && s.isOut(n)
-			return s.claim(n, t, c.Method, permit, probe), nil
+			s.claim(p, n, t, c.Method)
+			p.permit, p.probe = permit, ok && len(set.live.nodes) == 0 && s.isOut(n)
+			return nil
 		}
 		s.noteOpen(n, t, after)
 	}
