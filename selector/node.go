@@ -195,7 +195,9 @@ func (n *node) observeLatency(elapsed time.Duration, start int64) {
 // average returns the average latency in nanoseconds, however old; 0: unknown.
 func (n *node) average() float32 { return average(n.latency.Load()) }
 
-func average(latency uint64) float32 { return math.Float32frombits(uint32((latency &^ lastFailed) >> 32)) }
+func average(latency uint64) float32 {
+	return math.Float32frombits(uint32((latency &^ lastFailed) >> 32))
+}
 
 const lastFailed = 1 << 63
 
