@@ -13,8 +13,9 @@ type graveyard struct{ nodes map[grave]buried }
 type grave struct{ id, addr string }
 
 type buried struct {
-	node *node
-	at   time.Time
+	node      *node
+	at        time.Time
+	successes uint64 // when it left; more may have come in since
 }
 
 const (
@@ -23,15 +24,15 @@ const (
 )
 
 // put buries a node; there is room for most, and at least fewGraves.
-func (g *graveyard) put(n *node, now time.Time, most int) {
+func (g *graveyard) put(b buried, most int) {
 	if g.nodes == nil {
 		g.nodes = make(map[grave]buried)
 	}
 	if len(g.nodes) >= max(most, fewGraves) {
-		g.clear(now)
+		g.clear(b.at)
 	}
-	pub := n.pub.Load()
-	g.nodes[grave{pub.ID, pub.Addr}] = buried{n, now}
+	pub := b.node.pub.Load()
+	g.nodes[grave{pub.ID, pub.Addr}] = b
 }
 
 // find returns the node if it is buried and not forgotten.
@@ -43,23 +44,31 @@ func (g *graveyard) find(pub *Node, now time.Time) *node {
 	return b.node
 }
 
-// release takes those out that are back, or have another in their place.
-func (g *graveyard) release(back []*node) {
+// release takes those out that are back, or have another in their place. It
+// returns the successes of those that are back, as they were buried.
+func (g *graveyard) release(nodes []*node) (successes uint64) {
 	if len(g.nodes) == 0 {
-		return
+		return 0
 	}
-	for _, n := range back {
+	for _, n := range nodes {
 		pub := n.pub.Load()
-		g.forget(grave{pub.ID, pub.Addr}, n)
+		k := grave{pub.ID, pub.Addr}
+		switch b, ok := g.nodes[k]; {
+		case !ok:
+		case b.node == n:
+			successes += b.successes
+			delete(g.nodes, k)
+		default:
+			g.forget(k)
+		}
 	}
+	return successes
 }
 
-// forget takes a node out. Unless it is the one that is back, it drops what it
-// knew of its peers: or each generation would hold on to the one before.
-func (g *graveyard) forget(k grave, back *node) {
-	if b, ok := g.nodes[k]; ok && b.node != back {
-		b.node.window = nil
-	}
+// forget takes a node out for good. What it knew of its peers goes at once,
+// or each generation would hold on to the one before.
+func (g *graveyard) forget(k grave) {
+	g.nodes[k].node.window = nil
 	delete(g.nodes, k)
 }
 
@@ -74,7 +83,7 @@ func (g *graveyard) clear(now time.Time) {
 	})
 	for i, k := range all {
 		if i <= len(all)/2 || now.Sub(g.nodes[k].at) > rest {
-			g.forget(k, nil)
+			g.forget(k)
 		}
 	}
 }

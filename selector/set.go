@@ -106,7 +106,6 @@ func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (mis
 		}
 		if n.removed { // new, or back
 			n.removed = false
-			s.retired -= n.successes()
 			if len(old) > 0 {
 				n.ramp.Store(max(int64(now.Sub(s.epoch)), 1))
 			}
@@ -116,13 +115,14 @@ func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (mis
 		kept[n] = true
 		found[i] = n
 	}
-	s.gone.release(found)
+	s.retired -= s.gone.release(found)
 	removed := 0
 	for _, n := range old {
 		if !kept[n] {
 			n.removed = true
-			s.retired += n.successes()
-			s.gone.put(n, now, 2*len(found))
+			b := buried{n, now, n.successes()}
+			s.retired += b.successes
+			s.gone.put(b, 2*len(found))
 			removed++
 		}
 	}

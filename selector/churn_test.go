@@ -1,0 +1,398 @@
+package selector
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+)
+
+func TestAFlappingNodeKeepsItsState(t *testing.T) {
+	r := sickRig(t, 4, Config{}, down)
+	before := r.status("a")
+	without := named(4)[1:]
+	for range 5 {
+		r.source.report(without, nil)
+		r.run(20, payment, well)
+		r.source.report(named(4), nil)
+		after := r.status("a")
+		if !after.Ejected || after.State != breaker.Open || after.Picks != before.Picks || after.Failures != before.Failures ||
+			!after.RetryAt.Equal(before.RetryAt) || after.Latency != before.Latency {
+			t.Fatalf("came back as %+v, want as it left: %+v", after, before)
+		}
+	}
+	// It can be probed and readmitted as if it had been there.
+	r.pass(2 * time.Second)
+	if n, probe := r.call(errand, well); n.ID != "a" || !probe {
+		t.Errorf("got %v, probe %v, want a probe of a", n, probe)
+	}
+	wantIDs(t, "ejected", r.ejected())
+
+	// Readmitted while it was away? Then it is asked when it is back.
+	r = sickRig(t, 4, Config{}, down)
+	r.due()
+	p := r.pick(errand)
+	r.source.report(without, nil)
+	p.Done(Report{Result: breaker.Success})
+	r.source.report(named(4), nil)
+	wantIDs(t, "ejected", r.ejected(), "a")
+	r.pass(leaseCheck)
+	r.run(2, errand, well)
+	wantIDs(t, "ejected after another probe", r.ejected())
+}
+
+// Suspicion survives the flaps too: a node that comes and goes is not safe.
+func TestAFlappingIllNodeIsEjected(t *testing.T) {
+	r := newRig(t, Config{Strategy: &RoundRobin{}}, named(4)...)
+	r.run(100, errand, well)
+	for range 30 {
+		r.source.report(named(4)[1:], nil)
+		r.run(10, payment, down("a"))
+		r.source.report(named(4), nil)
+		r.run(8, payment, down("a"))
+	}
+	if ids := r.heard(Ejected); len(ids) == 0 || ids[0] != "a" {
+		t.Errorf("ejected %v, want a", ids)
+	}
+}
+
+func TestWhoIsAnotherStartsClean(t *testing.T) {
+	clean := func(s Status) bool {
+		return !s.Ejected && s.State == breaker.Closed && s.Picks == 0 && s.Failures == 0 && s.Latency == 0 && s.Score == 0
+	}
+	others := named(4)[1:]
+	tests := []struct {
+		name string
+		next Node
+		away time.Duration
+		want bool // clean
+	}{
+		{"the same", Node{ID: "a", Addr: "a:1"}, time.Second, false},
+		{"the same with another weight and zone", Node{ID: "a", Addr: "a:1", Weight: 7, Zone: "z"}, time.Second, false},
+		{"the same just before it is forgotten", Node{ID: "a", Addr: "a:1"}, rest, false},
+		{"the same after it was forgotten", Node{ID: "a", Addr: "a:1"}, rest + 1, true},
+		{"its address under another ID", Node{ID: "x", Addr: "a:1"}, time.Second, true},
+		{"its ID at another address", Node{ID: "a", Addr: "x:1"}, time.Second, true},
+		{"its address without an ID", Node{Addr: "a:1"}, time.Second, true},
+	}
+	for _, tt := range tests {
+		for _, step := range []string{"after an absence", "at once"} {
+			if step == "at once" && tt.away != time.Second {
+				continue
+			}
+			t.Run(tt.name+" "+step, func(t *testing.T) {
+				r := sickRig(t, 4, Config{}, down)
+				if step != "at once" {
+					r.source.report(others, nil)
+					r.pass(tt.away)
+				}
+				r.source.report(append([]Node{tt.next}, others...), nil)
+				s := r.sel.Nodes()[0]
+				if clean(s) != tt.want {
+					t.Errorf("got %+v, want clean: %v", s, tt.want)
+				}
+				if tt.next.Weight != 0 && (s.Node.Weight != tt.next.Weight || s.Node.Zone != tt.next.Zone) {
+					t.Errorf("got node %+v, want %+v", s.Node, tt.next)
+				}
+			})
+		}
+	}
+}
+
+func TestNodesChangedCounts(t *testing.T) {
+	r := newRig(t, Config{}, named(3)...)
+	r.source.report(named(3), nil)                                               // the same
+	r.source.report([]Node{{ID: "a", Addr: "a:1", Weight: 3}}, nil)              // two gone
+	r.source.report([]Node{{ID: "a", Addr: "b:1"}, {ID: "d", Addr: "d:1"}}, nil) // another a, and one more
+	want := []Event{{Nodes: 3, Added: 3}, {Nodes: 1, Removed: 2}, {Nodes: 2, Added: 2, Removed: 1}}
+	if len(r.events) != len(want) {
+		t.Fatalf("got events %+v, want %d", r.events, len(want))
+	}
+	for i, e := range r.events {
+		if e.Kind != NodesChanged || e.Nodes != want[i].Nodes || e.Added != want[i].Added || e.Removed != want[i].Removed {
+			t.Errorf("event %d: got %+v, want %+v", i, e, want[i])
+		}
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// A hundred thousand nodes pass through a set of ten, each of them fails and
+// is compared with the others. What is remembered of them is bounded.
+func TestChurnIsBounded(t *testing.T) {
+	r := newRig(t, Config{Strategy: &RoundRobin{}, OnEvent: func(Event) {}}, named(10)...)
+	var before uint64
+	fleet := make([]Node, 10)
+	for i := range 100_000 / len(fleet) {
+		for j := range fleet {
+			id := fmt.Sprint(i*len(fleet) + j)
+			fleet[j] = Node{ID: id, Addr: id}
+		}
+		r.source.report(fleet, nil)
+		for j := range 2 * len(fleet) {
+			p := r.pick(errand)
+			r.pass(11 * time.Millisecond)
+			result := breaker.Success
+			if j%2 == 0 || j < 10 {
+				result = breaker.Failure
+			}
+			p.Done(Report{Result: result, Start: r.clk.Now(), Elapsed: 1})
+		}
+		if n := len(r.sel.gone.nodes); n > fewGraves {
+			t.Fatalf("%d nodes are remembered, want at most %d", n, fewGraves)
+		}
+		if i == 100 {
+			before = heap()
+		}
+	}
+	if after := heap(); after > before+1<<20 {
+		t.Errorf("the heap grew by %d kB over the churn, want it to be bounded", (after-before)>>10)
+	}
+
+	// Even so, one that flaps is known again.
+	last := fleet[0].ID
+	seen := r.status(last).Picks
+	r.source.report(fleet[1:], nil)
+	r.source.report(fleet, nil)
+	if got := r.status(last).Picks; got != seen || got == 0 {
+		t.Errorf("the node came back with %d picks, want %d", got, seen)
+	}
+}
+
+// Successes feeds the retry budget: it may lag, but not go back.
+func TestSuccessesNeverGoDown(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		r := newRig(t, Config{}, named(5)...)
+		var flights []Picked
+		var holds []func()
+		last, well := uint64(0), uint64(0)
+		for step := range 5000 {
+			r.pass(time.Duration(rng.IntN(int(20 * time.Millisecond))))
+			what := ""
+			switch k := rng.IntN(100); {
+			case k < 45:
+				what = "pick"
+				flights = append(flights, r.pick(errand))
+			case k < 85 && len(flights) > 0:
+				i := rng.IntN(len(flights))
+				p := flights[i]
+				flights[i] = flights[len(flights)-1]
+				flights = flights[:len(flights)-1]
+				result := breaker.Result(rng.IntN(3))
+				what = fmt.Sprint("done with ", result)
+				if rng.IntN(4) == 0 {
+					what = "late, then " + what
+					p.Late(r.clk.Now())
+				} else if result == breaker.Success && !p.late {
+					well++
+				}
+				if rng.IntN(4) == 0 {
+					what = "held, " + what
+					holds = append(holds, p.Hold())
+				}
+				p.Done(Report{Result: result, Start: r.clk.Now(), Elapsed: time.Millisecond})
+			case k < 90 && len(flights) > 0:
+				what = "late"
+				i := rng.IntN(len(flights))
+				if flights[i].late {
+					break
+				}
+				flights[i].Late(r.clk.Now())
+			case k < 95 && len(holds) > 0:
+				what = "release"
+				holds[0]()
+				holds[0]() // twice is once
+				holds = holds[1:]
+			default:
+				what = "churn"
+				from := rng.IntN(4)
+				r.source.report(named(8)[from:from+1+rng.IntN(4)], nil)
+			}
+			now := r.sel.Successes()
+			if now < last || now > well {
+				t.Fatalf("seed %d, step %d (%s): from %d to %d successes, of %d", seed, step, what, last, now, well)
+			}
+			last = now
+		}
+		if last < well/2 {
+			t.Errorf("seed %d: %d successes, want most of %d", seed, last, well)
+		}
+	}
+}
+
+func TestSetReady(t *testing.T) {
+	r := newRig(t, Config{}, named(3)...)
+	if err := r.sel.SetReady("x", false); err == nil {
+		t.Error("an unknown node: got nil, want an error")
+	}
+	ready := func(yes bool, ids ...string) {
+		t.Helper()
+		for _, id := range ids {
+			if err := r.sel.SetReady(id, yes); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ready(false, "a", "a")
+	if s := r.status("a"); !s.NotReady || s.Ejected {
+		t.Errorf("got %+v, want it not ready, and not ejected", s)
+	}
+	if picks := r.run(100, errand, well); picks["a"] > 0 {
+		t.Errorf("picks %v, want none at a", picks)
+	}
+	b, c := r.status("b").Node, r.status("c").Node
+	if !r.sel.HasUntried([]*Node{b}) || r.sel.HasUntried([]*Node{b, c}) {
+		t.Error("want c untried after b, and none after both: a is not ready")
+	}
+	ready(false, "b", "c")
+	if picks := r.run(100, errand, well); len(picks) == 0 {
+		t.Error("no node was used when none is ready")
+	}
+	ready(true, "b")
+	if picks := r.run(100, errand, well); picks["b"] != 100 {
+		t.Errorf("picks %v, want all at b", picks)
+	}
+	ready(true, "a", "c")
+	if picks := r.run(100, errand, well); len(picks) != 3 {
+		t.Errorf("picks %v, want some at each", picks)
+	}
+}
+
+// Nodes that are not ready neither consume the cap nor count towards it, and
+// are not probed.
+func TestNotReadyAndEjected(t *testing.T) {
+	r := newRig(t, Config{}, named(4)...)
+	for _, id := range []string{"c", "d"} {
+		if err := r.sel.SetReady(id, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run(100, payment, well)
+	r.run(500, payment, down("a"))
+	r.run(500, payment, down("a", "b"))
+	wantIDs(t, "ejected of the two that are ready", r.ejected(), "a")
+	if err := r.sel.SetReady("a", false); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(time.Minute)
+	if picks := r.run(50, errand, well); picks["a"] > 0 {
+		t.Errorf("picks %v: a was probed, and is not ready", picks)
+	}
+	if err := r.sel.SetReady("a", true); err != nil {
+		t.Fatal(err)
+	}
+	if n, probe := r.call(errand, well); n.ID != "a" || !probe {
+		t.Errorf("got %v, probe %v, want a probe of a as soon as it is ready", n, probe)
+	}
+}
+
+func TestZonePreference(t *testing.T) {
+	nodes := named(8)
+	for i := range nodes {
+		nodes[i].Zone = []string{"x", "y"}[i/4] // a b c d in x
+	}
+	r := newRig(t, Config{Zone: "x", Strategy: &RoundRobin{}}, nodes...)
+	zones := func(c Call) (x, y int) {
+		for id, n := range r.run(80, c, well) {
+			if id <= "d" {
+				x += n
+			} else {
+				y += n
+			}
+		}
+		return x, y
+	}
+	want := func(what string, c Call, wantX, wantY int) {
+		t.Helper()
+		if x, y := zones(c); x != wantX || y != wantY {
+			t.Errorf("%s: %d calls in x and %d in y, want %d and %d", what, x, y, wantX, wantY)
+		}
+	}
+	of := func(ids ...string) (tried []*Node) {
+		for _, id := range ids {
+			tried = append(tried, r.status(id).Node)
+		}
+		return tried
+	}
+	want("all well", payment, 80, 0)
+	want("a was tried", Call{Tried: of("a")}, 80, 0)
+	want("all of x were tried", Call{Tried: of("a", "b", "c", "d")}, 0, 80)
+	for _, id := range []string{"a", "b"} {
+		if err := r.sel.SetReady(id, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("half of x is left", payment, 80, 0)
+	if err := r.sel.Eject("c", "test"); err != nil {
+		t.Fatal(err)
+	}
+	want("less than half is left", payment, 16, 64) // 1 and 4 nodes
+	if err := r.sel.Update(Config{Zone: "y", Strategy: &RoundRobin{}}); err != nil {
+		t.Fatal(err)
+	}
+	want("we moved to y", payment, 0, 80)
+	if err := r.sel.Update(Config{Zone: "z", Strategy: &RoundRobin{}}); err != nil {
+		t.Fatal(err)
+	}
+	want("nobody is where we are", payment, 16, 64)
+}
+
+func TestByHand(t *testing.T) {
+	r := newRig(t, Config{}, named(3)...)
+	for _, err := range []error{r.sel.Eject("x", ""), r.sel.Readmit("x", "")} {
+		if err == nil || err.Error() != `node "x": not in the set` {
+			t.Errorf("got %v, want an error that names the node", err)
+		}
+	}
+	r.forget()
+	for range 2 {
+		if err := r.sel.Eject("a", "maintenance"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantIDs(t, "ejected", r.ejected(), "a")
+	if picks := r.run(20, payment, well); picks["a"] > 0 {
+		t.Errorf("picks %v, want none at a", picks)
+	}
+	if err := r.sel.Eject("b", "the cap does not apply"); err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, "ejected", r.ejected(), "a", "b")
+	wantIDs(t, "events", r.heard(Ejected), "a", "b")
+	if e := r.events[0]; e.Reason.Cause != breaker.ByHand || e.Reason.Note != "maintenance" || e.OpenFor <= 0 {
+		t.Errorf("got event %+v, want one that says who did it and for how long", e)
+	}
+	if err := r.sel.Eject("c", "all of them"); err != nil {
+		t.Fatal(err)
+	}
+	r.run(20, payment, well) // all are used when none is left
+
+	r = newRig(t, Config{}, named(3)...)
+	if err := r.sel.Eject("a", "maintenance"); err != nil {
+		t.Fatal(err)
+	}
+	r.forget()
+	for range 2 {
+		if err := r.sel.Readmit("a", "done"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantIDs(t, "ejected", r.ejected())
+	wantIDs(t, "readmitted", r.heard(Readmitted), "a")
+	if e := r.events[0]; e.Reason.Cause != breaker.ByHand || e.Reason.Note != "done" {
+		t.Errorf("got event %+v, want one that says who did it", e)
+	}
+	if s := r.status("a"); s.State != breaker.Closed {
+		t.Errorf("the breaker is %v, want closed", s.State)
+	}
+}
