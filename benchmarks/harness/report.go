@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -84,14 +85,14 @@ func ms(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
-// percentile returns the smallest value that is not below the share q of
-// sorted; 0 of none.
+// percentile returns the smallest value that the share q of sorted does not
+// exceed; 0 of none.
 func percentile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	i := int(q * float64(len(sorted)))
-	return sorted[min(i, len(sorted)-1)]
+	i := int(math.Ceil(q*float64(len(sorted))-1e-9)) - 1
+	return sorted[max(0, min(i, len(sorted)-1))]
 }
 
 // routes sums up each route in each phase.

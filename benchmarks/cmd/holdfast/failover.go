@@ -86,7 +86,10 @@ func parseFailover(args []string) (*options, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("argument %q: want flags only", fs.Arg(0))
 	}
-	return o, o.cfg.Validate()
+	if err := o.cfg.Validate(); err != nil { // its fields have the flags' names
+		return nil, errors.New("-" + strings.ReplaceAll(err.Error(), "\n", "\n-"))
+	}
+	return o, nil
 }
 
 func float(s string) (float64, error)   { return strconv.ParseFloat(s, 64) }
@@ -124,7 +127,7 @@ func failover(ctx context.Context, args []string, std streams) int {
 		return exitPass
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "holdfast failover: %s\n", oneLine(err))
+		fmt.Fprintf(std.err, "holdfast failover: %s (holdfast failover -h tells more)\n", oneLine(err))
 		return exitUsage
 	}
 	live := newLive(std.err)

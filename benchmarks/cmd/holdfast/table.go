@@ -25,24 +25,27 @@ func writeText(out io.Writer, r *harness.Report) error {
 
 func duration(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
+// Widths.
 const (
-	firstColumn = 40
+	routeColumn = 27
 	column      = 44
+	factColumn  = 43
+	valueColumn = 14
 )
 
 // writeRoutes prints, per route and phase, what callers saw.
 func writeRoutes(w io.Writer, r *harness.Report) {
-	fmt.Fprintf(w, "%-24s", "latency in ms")
+	fmt.Fprintf(w, "%-*s", routeColumn, "latency in ms")
 	for _, s := range r.Stacks {
 		fmt.Fprint(w, pad(s.Name, column))
 	}
-	fmt.Fprintf(w, "\n%-24s", "")
+	fmt.Fprintf(w, "\n%-*s", routeColumn, "")
 	for range r.Stacks {
 		fmt.Fprint(w, pad("requests  failed     p50     p99     max", column))
 	}
 	fmt.Fprintln(w)
 	for i, first := range r.Stacks[0].Routes {
-		fmt.Fprintf(w, "%-24s", first.Route+" "+shortPhase(first.Phase))
+		fmt.Fprintf(w, "%-*s", routeColumn, first.Route+" "+string(first.Phase))
 		for _, s := range r.Stacks {
 			x := s.Routes[i]
 			fmt.Fprint(w, pad(fmt.Sprintf("%8d  %6d %7.1f %7.1f %7.1f", x.Requests, x.Failed, x.P50Ms, x.P99Ms, x.MaxMs), column))
@@ -52,19 +55,17 @@ func writeRoutes(w io.Writer, r *harness.Report) {
 	fmt.Fprintln(w)
 }
 
-func shortPhase(p harness.Phase) string { return string(p) }
-
 // writeFacts prints what was counted over the whole run.
 func writeFacts(w io.Writer, r *harness.Report) {
-	fmt.Fprintf(w, "%-*s", firstColumn, "")
+	fmt.Fprintf(w, "%-*s", factColumn, "")
 	for _, s := range r.Stacks {
-		fmt.Fprint(w, pad(s.Name, 14))
+		fmt.Fprint(w, pad(s.Name, valueColumn))
 	}
 	fmt.Fprintln(w)
 	line := func(label string, value func(*harness.StackReport) string) {
-		fmt.Fprintf(w, "%-*s", firstColumn, label)
+		fmt.Fprintf(w, "%-*s", factColumn, label)
 		for _, s := range r.Stacks {
-			fmt.Fprint(w, pad(value(s), 14))
+			fmt.Fprint(w, pad(value(s), valueColumn))
 		}
 		fmt.Fprintln(w)
 	}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/benchmarks/harness"
+)
+
+// The experiment on holdfast, with real processes: it passes with every fault,
+// or a promise is broken.
+func TestFailoverHoldfast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes for several seconds")
+	}
+	for _, fault := range harness.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			code, stdout, stderr := try(t, "failover", "-only", "holdfast", "-duration", "3s", "-fault", string(fault), "-json")
+			if code == exitFault && strings.Contains(stderr, "unsupported") {
+				t.Skip(stderr)
+			}
+			var r harness.Report
+			if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+				t.Fatalf("exit code %d, standard output is not one JSON document: %v\n%s%s", code, err, stdout, stderr)
+			}
+			if len(r.Stacks) != 1 || r.Stacks[0].Name != "holdfast" || r.Stacks[0].Requests < 300 {
+				t.Errorf("%+v", r)
+			}
+			if code != exitPass || len(r.Violations) != 0 {
+				t.Errorf("exit code %d, violations %q\n%s", code, r.Violations, stderr)
+			}
+			s := r.Stacks[0]
+			attempts := 0
+			for _, n := range s.AttemptsSeen {
+				attempts += n
+			}
+			// Every answer came from a server.
+			if attempts < s.Requests-s.Failed {
+				t.Errorf("servers saw %d attempts of %d requests", attempts, s.Requests)
+			}
+			phases := map[harness.Phase]int{}
+			for _, route := range s.Routes {
+				phases[route.Phase] += route.Requests
+			}
+			if len(s.Routes) != 6 || phases[harness.Before] == 0 || phases[harness.Down] == 0 || phases[harness.Back] == 0 {
+				t.Errorf("routes %+v", s.Routes)
+			}
+			if !strings.Contains(stderr, "hello-2") {
+				t.Errorf("progress: %q", stderr)
+			}
+		})
+	}
+}
+
+// go-micro's side of the table: reported, never judged.
+func TestFailoverGoMicro(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes for several seconds")
+	}
+	code, stdout, stderr := try(t, "failover", "-only", "go-micro", "-duration", "3s")
+	if code != exitPass {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"go-micro: failures", "time to eject", "never", "GET /user/test down"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "PASS") || strings.Contains(stdout, "FAILED") {
+		t.Errorf("judged:\n%s", stdout)
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/benchmarks/harness"
+)
+
+// The test binary plays the command, and the processes that it starts.
+func TestMain(m *testing.M) {
+	if slices.Contains(os.Args[1:], harness.RoleCommand) || os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const asCommand = "HOLDFAST_TEST_AS_COMMAND"
+
+// try runs the command within the test.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, streams{strings.NewReader(""), &out, &err})
+	return code, out.String(), err.String()
+}
+
+// Wrong usage is told in one line that names what is wrong and what is
+// accepted.
+func TestBadUsage(t *testing.T) {
+	for args, want := range map[string][]string{
+		"":                             {"no command", "failover"},
+		"blah":                         {`"blah"`, "failover"},
+		"bench run":                    {`"bench"`, "failover"},
+		"failover -bogus":              {"-bogus", "failover -h"},
+		"failover more":                {`"more"`},
+		"failover -nodes 1":            {"-nodes", "2 to 20"},
+		"failover -nodes -3":           {"-nodes", "2 to 20"},
+		"failover -nodes 21":           {"-nodes", "2 to 20"},
+		"failover -nodes two":          {"-nodes", "2 to 20"},
+		"failover -nodes":              {"-nodes"},
+		"failover -rate 0":             {"-rate", "20 to 5000"},
+		"failover -rate -1":            {"-rate", "20 to 5000"},
+		"failover -rate NaN":           {"-rate", "20 to 5000"},
+		"failover -rate 1e9":           {"-rate", "20 to 5000"},
+		"failover -duration 1s":        {"-duration", "3s to 10m"},
+		"failover -duration -15s":      {"-duration", "3s to 10m"},
+		"failover -duration 15":        {"-duration", "3s to 10m"},
+		"failover -fault burn":         {"-fault", "kill, stop, refuse"},
+		"failover -only nginx":         {"-only", "holdfast or go-micro"},
+		"failover -seed -1":            {"-seed"},
+		"failover -port -1":            {"-port", "65535"},
+		"failover -port 65535":         {"-port 65535", "65532"},
+		"failover -json=maybe":         {"-json"},
+		"failover -keep /nonexistent/": {"-keep", "existing directory"},
+	} {
+		code, stdout, stderr := try(t, strings.Fields(args)...)
+		if code != exitUsage || stdout != "" {
+			t.Errorf("%q: exit code %d, standard output %q; want %d and nothing", args, code, stdout, exitUsage)
+		}
+		if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") {
+			t.Errorf("%q: want one line, got %q", args, stderr)
+		}
+		for _, w := range want {
+			if !strings.Contains(stderr, w) {
+				t.Errorf("%q: %q does not say %q", args, stderr, w)
+			}
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range []string{"help", "-h", "--help", "failover -h", "failover -help"} {
+		code, stdout, stderr := try(t, strings.Fields(args)...)
+		if code != exitPass || stderr != "" || !strings.Contains(stdout, "Usage: holdfast") {
+			t.Errorf("%q: exit code %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+// Every flag is in the help text.
+func TestHelpNamesEveryFlag(t *testing.T) {
+	_, stdout, _ := try(t, "failover", "-h")
+	for _, name := range []string{"nodes", "rate", "duration", "fault", "only", "seed", "port", "keep", "json"} {
+		if !strings.Contains(stdout, "\n  -"+name) {
+			t.Errorf("-%s is not explained", name)
+		}
+	}
+}
+
+func TestParseFailover(t *testing.T) {
+	o, err := parseFailover(strings.Fields("-nodes 3 -rate 50.5 -duration 4s -fault stop -only go-micro -seed 9 -port 8080 -json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := o.cfg
+	if c.Nodes != 3 || c.Rate != 50.5 || c.Duration.String() != "4s" || c.Fault != harness.Stop || c.Seed != 9 || c.Port != 8080 || !o.json {
+		t.Errorf("%+v", o)
+	}
+	if len(c.Stacks) != 1 || c.Stacks[0].Name() != "go-micro" {
+		t.Errorf("stacks %v", c.Stacks)
+	}
+	o, err = parseFailover(nil)
+	if err != nil || len(o.cfg.Stacks) != 2 || o.cfg.Stacks[0].Name() != judged {
+		t.Errorf("defaults: %+v, %v", o, err)
+	}
+}

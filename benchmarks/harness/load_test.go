@@ -1,0 +1,74 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestLoad(t *testing.T) {
+	var seen atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.Add(1)
+		id := r.Header.Get(RequestID)
+		switch {
+		case strings.HasSuffix(id, "garbage"):
+			_, _ = w.Write([]byte("200 is not enough"))
+		case r.Method == http.MethodPost:
+			reply(w, http.StatusBadGateway, answer{Error: "down", Ambiguous: true})
+		default:
+			reply(w, http.StatusOK, answer{Node: "a"})
+		}
+	}))
+	defer srv.Close()
+	l := &load{base: srv.URL, timeout: time.Minute, start: time.Now()}
+	arrivals := []Arrival{{0, Get, "g0"}, {time.Millisecond, Post, "p1"}, {2 * time.Millisecond, Get, "garbage"}}
+	if err := l.run(t.Context(), arrivals); err != nil {
+		t.Fatal(err)
+	}
+	g, p, bad := &l.shots[0], &l.shots[1], &l.shots[2]
+	if !g.ok() || g.Err != "" {
+		t.Errorf("GET: %+v", g)
+	}
+	if p.ok() || p.Status != http.StatusBadGateway || !p.Ambiguous || p.Err != "down" {
+		t.Errorf("POST: %+v", p)
+	}
+	if bad.ok() || bad.Err == "" {
+		t.Errorf("garbage: %+v", bad)
+	}
+	for i := range l.shots {
+		if s := &l.shots[i]; s.Sent < s.Due || s.Done < s.Sent || s.latency() != s.Done-s.Due {
+			t.Errorf("times: %+v", s)
+		}
+	}
+	if seen.Load() != 3 || l.sent.Load() != 3 || l.done.Load() != 3 || l.failed.Load() != 2 {
+		t.Errorf("seen %d, sent %d, done %d, failed %d", seen.Load(), l.sent.Load(), l.done.Load(), l.failed.Load())
+	}
+}
+
+// What would be too many under way is not sent, and counts as failed.
+func TestLoadIsBounded(t *testing.T) {
+	l := &load{base: "http://192.0.2.1", timeout: time.Minute, start: time.Now()}
+	l.sent.Store(maxUnderWay)
+	if err := l.run(t.Context(), []Arrival{{0, Get, "g0"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s := &l.shots[0]; !s.Unsent || s.ok() || l.unsent.Load() != 1 || l.failed.Load() != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestLoadEndsWithItsContext(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	l := &load{base: "http://192.0.2.1", start: time.Now()}
+	if err := l.run(ctx, []Arrival{{time.Hour, Get, "g0"}}); !errors.Is(err, why) {
+		t.Errorf("got %v, want %v", err, why)
+	}
+}
