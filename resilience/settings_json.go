@@ -53,14 +53,14 @@ func appendSettings(b []byte, v reflect.Value) ([]byte, error) {
 		return appendSettings(b, v.Elem())
 	case v.Kind() == reflect.Struct:
 		names, values := fields(v)
-		return appendObject(b, names, values)
+		return appendObject(b, names, values, empty)
 	case v.Kind() == reflect.Map:
 		names := slices.SortedFunc(maps.Keys(keyed(v)), strings.Compare)
 		values := make([]reflect.Value, len(names))
 		for i, n := range names {
 			values[i] = v.MapIndex(reflect.ValueOf(n))
 		}
-		return appendObject(b, names, values)
+		return appendObject(b, names, values, nil)
 	}
 	scalar, err := json.Marshal(v.Interface())
 	return append(b, scalar...), err
@@ -74,14 +74,14 @@ func keyed(v reflect.Value) map[string]struct{} {
 	return m
 }
 
-func appendObject(b []byte, names []string, values []reflect.Value) ([]byte, error) {
+func empty(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Map && v.Len() == 0 }
+
+// appendObject leaves out the members that skip says; nil: none.
+func appendObject(b []byte, names []string, values []reflect.Value, skip func(reflect.Value) bool) ([]byte, error) {
 	b = append(b, '{')
 	first := true
 	for i, v := range values {
-		if v.IsZero() && v.Kind() != reflect.Map {
-			continue
-		}
-		if v.Kind() == reflect.Map && v.Len() == 0 {
+		if skip != nil && skip(v) {
 			continue
 		}
 		if !first {

@@ -1,0 +1,206 @@
+package resilience_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// TestEvents: one call, told in order, with everything an observer could want
+// to know.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	b := newBench(steps(
+		reply{After: 10 * ms, Outcome: resilience.Ambiguous, Err: errOp},
+		reply{After: 20 * ms, Outcome: resilience.NotSent, Err: errOp},
+		reply{After: 30 * ms},
+		reply{After: 40 * ms, Outcome: resilience.Ambiguous, Err: errOp},
+	))
+	client := newClient(t, b, config{Service: "s", Settings: sets{Backoff: resilience.BackoffSettings{Initial: ms}}})
+	begin := b.Clock().Now()
+	if err := do(t, b, client, resilience.Keyed("m", "k"), b.Op); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(t, b, client, resilience.Unsafe("pay"), b.Op); err == nil {
+		t.Fatal("no error")
+	}
+	events := b.Events(resilience.AttemptDone, resilience.RetryWaiting, resilience.CallDone)
+	node := client.Selector().Nodes()[0].Node
+	w1, w2 := events[1].Wait, events[3].Wait
+	if w1 <= 0 || w1 > ms || w2 <= 0 || w2 > 2*ms {
+		t.Errorf("waits %v and %v", w1, w2)
+	}
+	at := func(d time.Duration) time.Time { return begin.Add(d) }
+	keyed := resilience.Event{Service: "s", Method: "m", Idempotency: retry.Keyed, Node: node}
+	want := make([]resilience.Event, 0, 8)
+	add := func(e resilience.Event, change func(*resilience.Event)) { change(&e); want = append(want, e) }
+	add(keyed, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Outcome, e.Err = resilience.AttemptDone, 1, resilience.Ambiguous, errOp
+		e.Start, e.At, e.Elapsed = at(0), at(10*ms), 10*ms
+	})
+	add(keyed, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Outcome, e.Wait = resilience.RetryWaiting, 1, resilience.Ambiguous, w1
+		e.Start, e.At = at(0), at(10*ms)
+	})
+	add(keyed, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Outcome, e.Err = resilience.AttemptDone, 2, resilience.NotSent, errOp
+		e.Start, e.At, e.Elapsed = at(10*ms+w1), at(30*ms+w1), 20*ms
+	})
+	add(keyed, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Outcome, e.Wait = resilience.RetryWaiting, 2, resilience.NotSent, w2
+		e.Start, e.At = at(10*ms+w1), at(30*ms+w1)
+	})
+	add(keyed, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Outcome = resilience.AttemptDone, 3, resilience.Succeeded
+		e.Start, e.At, e.Elapsed = at(30*ms+w1+w2), at(60*ms+w1+w2), 30*ms
+	})
+	add(keyed, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Node = resilience.CallDone, 3, nil
+		e.Start, e.At, e.Elapsed = at(0), at(60*ms+w1+w2), 60*ms+w1+w2
+	})
+	pay := resilience.Event{Service: "s", Method: "pay", Idempotency: retry.NonIdempotent, Start: at(60*ms + w1 + w2), At: at(100*ms + w1 + w2), Elapsed: 40 * ms, Err: errOp}
+	add(pay, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Node, e.Outcome = resilience.AttemptDone, 1, node, resilience.Ambiguous
+	})
+	add(pay, func(e *resilience.Event) {
+		e.Kind, e.Attempt, e.Why, e.Ambiguous = resilience.CallDone, 1, retry.NotRepeatable, true
+	})
+	if len(events) != len(want) {
+		t.Fatalf("%d events, want %d", len(events), len(want))
+	}
+	for i, got := range events {
+		if !errors.Is(got.Err, want[i].Err) || (got.Err == nil) != (want[i].Err == nil) {
+			t.Errorf("event %d: %v, want %v", i, got.Err, want[i].Err)
+		}
+		got.Err, want[i].Err = nil, nil
+		if got != want[i] {
+			t.Errorf("event %d:\ngot  %+v\nwant %+v", i, got, want[i])
+		}
+	}
+}
+
+// TestEveryCallIsTold once, however it ends.
+func TestEveryCallIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(nil)
+	b.Node("a", forever(reply{After: ms}))
+	rule := &resilience.RuleSettings{Rule: "consecutive", N: 1}
+	client := newClient(t, b, config{Settings: sets{Bulkhead: 1, ServiceBreaker: rule, Attempts: 1}})
+	var want []string
+	told := func(s string) { want = append(want, s) }
+	b.Run(func() {
+		ctx := context.Background()
+		b.Go(func() { _ = client.Do(ctx, resilience.Safe("m"), b.Op) })
+		b.Go(func() { _ = client.Do(ctx, resilience.Safe("m"), b.Op) })
+		b.Sleep(time.Second)
+		told("0: stopped") // by the bulkhead, while the first is under way
+		told("1: granted")
+
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		_ = client.Do(gone, resilience.Safe("m"), b.Op)
+		told("0: cancelled")
+
+		b.Node("a", forever(fails(resilience.Failed)))
+		_ = client.Do(ctx, resilience.Safe("m"), b.Op)
+		told("1: final")
+
+		b.Node("a", forever(fails(resilience.Ambiguous)))
+		_ = client.Do(ctx, resilience.Safe("m"), b.Op)
+		told("1: attempts exhausted")
+
+		_ = client.Do(ctx, resilience.Safe("m"), b.Op)
+		told("0: stopped") // by the service breaker
+	})
+	var got []string
+	for _, e := range b.Events(resilience.CallDone) {
+		got = append(got, fmt.Sprintf("%d: %v", e.Attempt, e.Why))
+		if e.At.IsZero() || e.Start.IsZero() || e.Method != "m" || (e.Err == nil) != (e.Why == retry.Granted) {
+			t.Errorf("%+v", e)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestNodeEvents: ejection and readmission reach the observer, in order, with
+// the reason and its numbers.
+func TestNodeEvents(t *testing.T) {
+	t.Parallel()
+	b := newBench(forever(fails(resilience.Ambiguous)), nil, nil)
+	client := newClient(t, b, config{Service: "s"})
+	b.Run(func() {
+		for range 200 {
+			_ = client.Do(context.Background(), resilience.Safe("m"), b.Op)
+			b.Sleep(20 * ms)
+		}
+		b.Node("a", nil)
+		for range 600 {
+			_ = client.Do(context.Background(), resilience.Safe("m"), b.Op)
+			b.Sleep(100 * ms)
+		}
+	})
+	var kinds []selector.Kind
+	last := time.Time{}
+	for _, e := range b.Events(resilience.NodeEvent) {
+		c := e.Change
+		kinds = append(kinds, c.Kind)
+		if e.Service != "s" || e.At.Before(last) || e.At != c.At || e.Node != c.Node {
+			t.Errorf("%+v of %+v", e, c)
+		}
+		last = e.At
+		if c.Kind == selector.Ejected {
+			if r := c.Reason; c.Node.ID != "a" || r.Cause != breaker.ByEjector || r.Score < r.Threshold || r.Threshold <= 0 || c.OpenFor <= 0 {
+				t.Errorf("ejected: %+v", c)
+			}
+		}
+	}
+	ejected, readmitted := slices.Index(kinds, selector.Ejected), slices.Index(kinds, selector.Readmitted)
+	if kinds[0] != selector.NodesChanged || ejected < 0 || readmitted < ejected {
+		t.Errorf("%v", kinds)
+	}
+	probes := 0
+	for _, e := range b.Events(resilience.AttemptDone) {
+		if e.Probe {
+			probes++
+			if e.Node.ID != "a" {
+				t.Errorf("a probe of %s", e.Node.ID)
+			}
+		}
+	}
+	if probes == 0 {
+		t.Error("no attempt is told to be a probe")
+	}
+}
+
+func TestObservers(t *testing.T) {
+	t.Parallel()
+	var heard []int
+	hear := func(i int) resilience.Observer {
+		return resilience.ObserverFunc(func(resilience.Event) { heard = append(heard, i) })
+	}
+	resilience.Observers(hear(1), nil, hear(2)).Observe(resilience.Event{})
+	if !slices.Equal(heard, []int{1, 2}) {
+		t.Error(heard)
+	}
+}
+
+func TestEventKindNames(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for k := resilience.AttemptDone; k <= resilience.ServiceBreakerEvent; k++ {
+		seen[k.String()] = true
+	}
+	if len(seen) != 5 || resilience.EventKind(99).String() != "EventKind(99)" {
+		t.Errorf("%v, %v", seen, resilience.EventKind(99))
+	}
+}
