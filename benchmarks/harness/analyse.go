@@ -96,7 +96,7 @@ func (r *run) client(s *StackReport) {
 		victim := e.Node == r.victim
 		switch e.Kind {
 		case TriedNode:
-			if victim && counts(e.ID) && e.Start.After(r.down.end) && e.Start.Before(r.back.begin) {
+			if victim && counts(e.ID) && r.metTheDead(e) {
 				s.AttemptsOnDeadNode++
 			}
 		case Retried:
@@ -115,6 +115,16 @@ func (r *run) client(s *StackReport) {
 			}
 		}
 	}
+}
+
+// metTheDead reports whether an attempt on the victim began while the fault was
+// in force: when it had been done and was not being undone; and in those
+// moments themselves, which take long on a busy machine, if it was refused.
+func (r *run) metTheDead(e Entry) bool {
+	if e.NotSent {
+		return !e.Start.Before(r.down.begin) && e.Start.Before(r.back.end)
+	}
+	return e.Start.After(r.down.end) && e.Start.Before(r.back.begin)
 }
 
 // since is at least 0: what happens while we are still noticing that the node

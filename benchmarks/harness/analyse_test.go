@@ -63,6 +63,8 @@ func scriptedRun(f Fault) *run {
 	record(Begun, Post, "p4", 2, "a", 1202)
 	record(Applied, Post, "p4", 2, "a", 1207)
 	record(Ended, Post, "p4", 2, "a", 1212)
+	// Refused while the fault was being done: the node was dead already.
+	tried("g1", Get, 1, "b", 1010, 1011, -1, true)
 	// A GET that was in flight and tried again.
 	shot1("g0", Get, 998, 998, 1120, 200, false)
 	record(Begun, Get, "g0", 1, "b", 999)
@@ -107,7 +109,7 @@ func TestReport(t *testing.T) {
 		"lost":               {s.Lost, 1},
 		"inFlightAtFault":    {s.InFlightAtFault, 4},
 		"inFlightPosts":      {s.InFlightPosts, 3},
-		"attemptsOnDeadNode": {s.AttemptsOnDeadNode, 2},
+		"attemptsOnDeadNode": {s.AttemptsOnDeadNode, 3},
 		"retries":            {s.Retries, 2},
 		"retriedNotSent":     {s.RetriedNotSent, 1},
 		"timeToEject":        {s.TimeToEjectMs, &fifty},
@@ -118,7 +120,7 @@ func TestReport(t *testing.T) {
 		"valid":              {s.Load.Valid, false},
 		"down":               {s.Timeline.DownMs, 1000.0},
 		"back":               {s.Timeline.BackMs, 2100.0},
-		"timeline of b":      {s.Timeline.Attempts["b"], []int{1, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0}},
+		"timeline of b":      {s.Timeline.Attempts["b"], []int{1, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0}},
 		"timeline failed":    {s.Timeline.Failed, []int{0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 1, 0}},
 		"POST before":        {s.Routes[3], RouteReport{"POST /user/register", Before, 3, 2, 96, 120, 120}},
 		"GET before":         {s.Routes[0], RouteReport{"GET /user/test", Before, 1, 0, 122, 122, 122}},

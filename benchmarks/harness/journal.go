@@ -46,7 +46,7 @@ type Entry struct {
 	Node    string    `json:"node,omitempty"`    // its ID
 	Start   time.Time `json:"start,omitzero"`
 	End     time.Time `json:"end,omitzero"`  // when it ended, or happened
-	Born    time.Time `json:"born,omitzero"` // when the attempt's connection was established, if the client can tell
+	Born    time.Time `json:"born,omitzero"` // when the dial of the attempt's connection began, if the client can tell
 	NotSent bool      `json:"notSent,omitempty"`
 	Detail  string    `json:"detail,omitempty"` // the error, or the reason
 }

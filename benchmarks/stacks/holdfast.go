@@ -88,7 +88,7 @@ type holdfastCall struct {
 	route harness.Route
 
 	mu      sync.Mutex
-	born    time.Time // when the attempt's first connection was established
+	born    time.Time // when the dial of the attempt's first connection began
 	notSent bool      // the last attempt that ended was not
 }
 
@@ -217,9 +217,10 @@ type bornConn struct {
 }
 
 func (d *bornDialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	born := time.Now()
 	conn, err := d.next(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	return &bornConn{conn, time.Now()}, nil
+	return &bornConn{conn, born}, nil
 }
