@@ -17,7 +17,7 @@ func fieldsOf(err error) string {
 		if err == nil {
 			return
 		}
-		if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, e := range many.Unwrap() {
 				walk(e)
 			}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// heapOf returns the bytes of heap that make leaves behind.
-func heapOf(t *testing.T, make func() any) uint64 {
+// heapOf returns the bytes of heap that produce leaves behind.
+func heapOf(t *testing.T, produce func() any) uint64 {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector changes sizes")
@@ -17,7 +17,7 @@ func heapOf(t *testing.T, make func() any) uint64 {
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	kept := make()
+	kept := produce()
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
