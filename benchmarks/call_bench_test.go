@@ -105,7 +105,18 @@ func callStacks() []callStack {
 			op := func() (any, error) { return nil, nil }
 			return func() error { _, err := failsafe.With(retry, breaker).Get(op); return err }
 		}},
+		// Three attempts and the caller's context, as holdfast has them.
 		{"gobreaker-backoff", func(testing.TB) func() error {
+			breaker := gobreaker.NewCircuitBreaker[any](gobreaker.Settings{})
+			op := func() (any, error) { return nil, nil }
+			attempt := func() error { _, err := breaker.Execute(op); return err }
+			ctx := context.Background()
+			return func() error {
+				return backoff.Retry(attempt, backoff.WithContext(backoff.WithMaxRetries(backoff.NewExponentialBackOff(), 2), ctx))
+			}
+		}},
+		// Fifteen minutes of attempts, deaf to the context: the least that can be written.
+		{"gobreaker-backoff-least", func(testing.TB) func() error {
 			breaker := gobreaker.NewCircuitBreaker[any](gobreaker.Settings{})
 			op := func() (any, error) { return nil, nil }
 			attempt := func() error { _, err := breaker.Execute(op); return err }
