@@ -28,16 +28,11 @@ type peer struct {
 type tally struct{ n, failed uint32 }
 
 func (n *node) openWindow(peers []*node) {
-	w := n.window
-	if w == nil {
-		w = &window{}
-		n.window = w
-	}
-	methods := 0
+	w, methods := n.window, 0
 	for _, p := range peers {
 		methods = max(methods, p.methods())
 	}
-	*w = window{peers: w.peers[:0], base: w.base[:0], methods: methods}
+	*w = window{peers: slices.Grow(w.peers[:0], len(peers)), base: slices.Grow(w.base[:0], len(peers)*methods), methods: methods}
 	for _, p := range peers {
 		w.peers = append(w.peers, peer{p, p.successes()})
 		for m := range methods {

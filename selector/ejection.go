@@ -153,6 +153,7 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 	n.score = max(0, n.score-th.pass*float64(since))
 	peers := s.peers(n)
 	if n.score == 0 {
+		s.suspects.lend(n, th.pass)
 		n.openWindow(peers)
 		n.prevented = false
 	} else {

@@ -104,11 +104,12 @@ type Selector struct {
 	nextProbe [2]atomic.Int64 // since epoch: when an ejected node may be tried next; see probeDue
 	events    dispatcher
 
-	mu      sync.Mutex // everything below, node.sick, and replacing set and methods
-	gone    graveyard
-	retired uint64 // successes of nodes that are gone
-	scratch scratch
-	closed  bool
+	mu       sync.Mutex // everything below, node.sick, and replacing set and methods
+	gone     graveyard
+	retired  uint64 // successes of nodes that are gone
+	suspects suspects
+	scratch  scratch
+	closed   bool
 }
 
 // tuning is what Update may change.
