@@ -15,7 +15,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer s.Close()
+	defer s.Close() //nolint:errcheck // the source is static, or only read
 
 	first, _ := s.Pick(selector.Call{Method: "GET /user"})
 	tried := first.Node()
@@ -50,7 +50,7 @@ func ExampleFile() {
 		fmt.Println(err)
 		return
 	}
-	defer s.Close()
+	defer s.Close() //nolint:errcheck // the source is static, or only read
 	for _, status := range s.Nodes() {
 		fmt.Println(status.Node.ID, status.Node.Addr, status.Node.Weight)
 	}

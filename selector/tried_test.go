@@ -51,10 +51,9 @@ func property(t *testing.T, seed uint64) {
 	r := newRig(t, cfg, fleet[:6]...)
 
 	type flight struct {
-		p      Picked
-		tried  []*Node
-		start  time.Time
-		result Report
+		p     Picked
+		tried []*Node
+		start time.Time
 	}
 	var flights []flight
 	retries := 0
