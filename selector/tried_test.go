@@ -22,7 +22,7 @@ type moodyBreaker struct {
 
 func (b *moodyBreaker) TryAcquire(now time.Time) (breaker.Permit, time.Duration, bool) {
 	if b.rng.IntN(50) == 0 {
-		b.until = now.Add(time.Duration(b.rng.IntN(int(5 * time.Second))))
+		b.until = now.Add(time.Duration(b.rng.Int64N(int64(5 * time.Second))))
 	}
 	return breaker.Permit{}, b.until.Sub(now), !now.Before(b.until)
 }
