@@ -59,6 +59,10 @@ const (
 	MaxDuration = 10 * time.Minute
 )
 
+// minMet is how many requests must be expected at the victim while it is down,
+// so that a run without any is out of the question.
+const minMet = 10
+
 // Validate returns all that is wrong, joined, each with the field's name and
 // the accepted range.
 func (cfg Config) Validate() error {
@@ -73,6 +77,10 @@ func (cfg Config) Validate() error {
 	check(cfg.Nodes >= MinNodes && cfg.Nodes <= MaxNodes, "nodes %d: want %d to %d hello instances", cfg.Nodes, MinNodes, MaxNodes)
 	check(cfg.Rate >= MinRate && cfg.Rate <= MaxRate, "rate %v: want %d to %d requests a second", cfg.Rate, MinRate, MaxRate) // NaN fails too
 	check(cfg.Duration >= MinDuration && cfg.Duration <= MaxDuration, "duration %v: want %v to %v", cfg.Duration, MinDuration, MaxDuration)
+	if met := cfg.Rate * (cfg.Duration / 3).Seconds() / float64(cfg.Nodes); len(errs) == 0 {
+		check(met >= minMet, "rate %v: want at least %.0f with %d nodes and %v: too few requests would meet the dead node",
+			cfg.Rate, math.Ceil(cfg.Rate*minMet/met), cfg.Nodes, cfg.Duration)
+	}
 	if err := cfg.Fault.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("fault %w", err))
 	}

@@ -182,10 +182,38 @@ func TestFailoverWithATakenPort(t *testing.T) {
 	}
 }
 
+// A fault that had no effect is an error, not a run that proves nothing.
+func TestFaultMustTakeEffect(t *testing.T) {
+	l, err := net.Listen("tcp", loopback+":0") //nolint:noctx // loopback
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := refused(t.Context(), l.Addr().String()); err == nil {
+		t.Error("a port that is listened on counts as dead")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := refused(t.Context(), l.Addr().String()); err != nil {
+		t.Error(err)
+	}
+	if err := poll(t.Context(), "never", func() (bool, error) { return false, errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	tries := 0
+	if err := poll(t.Context(), "never", func() (bool, error) { tries++; return tries > 2, nil }); err != nil || tries != 3 {
+		t.Error(err, tries)
+	}
+}
+
 func TestConfigValidate(t *testing.T) {
 	good := Config{Stacks: []Stack{naive{}}}
 	if err := good.Validate(); err != nil {
 		t.Error("the defaults:", err)
+	}
+	sparse := Config{Stacks: good.Stacks, Nodes: 20, Rate: 20, Duration: 3 * time.Second}
+	if err := sparse.Validate(); err == nil || !strings.Contains(err.Error(), "rate 20: want at least 200") {
+		t.Errorf("one request for the victim: %v", err)
 	}
 	bad := Config{
 		Nodes: 1, Rate: math.NaN(), Duration: time.Second, Fault: "burn", Port: 65535, Keep: "/nonexistent",

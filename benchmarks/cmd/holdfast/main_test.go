@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
@@ -45,6 +48,7 @@ func TestBadUsage(t *testing.T) {
 		"failover -nodes":              {"-nodes"},
 		"failover -rate 0":             {"-rate", "20 to 5000"},
 		"failover -rate -1":            {"-rate", "20 to 5000"},
+		"failover -rate 20 -nodes 11":  {"-rate 20", "at least"},
 		"failover -rate NaN":           {"-rate", "20 to 5000"},
 		"failover -rate 1e9":           {"-rate", "20 to 5000"},
 		"failover -duration 1s":        {"-duration", "3s to 10m"},
@@ -69,6 +73,25 @@ func TestBadUsage(t *testing.T) {
 			if !strings.Contains(stderr, w) {
 				t.Errorf("%q: %q does not say %q", args, stderr, w)
 			}
+		}
+	}
+}
+
+// Each way in which an experiment cannot be carried out has its exit code.
+func TestExplain(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{fmt.Errorf("holdfast: %w", errInterrupted), exitInterrupted, "interrupted"},
+		{fmt.Errorf("s: %w", &harness.PortError{Port: 8081, For: "user-api", Err: syscall.EADDRINUSE}), exitUsage, "port 8081, for user-api"},
+		{fmt.Errorf("s: %w", &harness.FaultError{Fault: harness.Stop, Node: "hello-2", Err: errors.ErrUnsupported}), exitFault, "fault stop on hello-2"},
+		{errors.New("two\nlines"), exitFault, "two; lines"},
+	} {
+		var out bytes.Buffer
+		if code := explain(c.err, new(options), &out); code != c.code || !strings.Contains(out.String(), c.want) || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%v: exit code %d, %q; want %d and %q", c.err, code, out.String(), c.code, c.want)
 		}
 	}
 }

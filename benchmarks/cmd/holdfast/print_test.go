@@ -111,6 +111,10 @@ func TestMarks(t *testing.T) {
 	if want := "    ▼ x down            ▲ back"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	got = marks(harness.Timeline{BucketMs: 250, Failed: make([]int, 12), DownMs: 1000, BackMs: 2000}, "hello-12")
+	if want := "    ▼ he▲ back"; got != want {
+		t.Errorf("close together: got %q, want %q", got, want)
+	}
 }
 
 func TestBars(t *testing.T) {

@@ -52,7 +52,7 @@ func marks(t harness.Timeline, victim string) string {
 	line := []rune(strings.Repeat(" ", len(t.Failed)+40))
 	put := func(atMs float64, text string) {
 		if at := int(atMs / t.BucketMs); at >= 0 && at < len(t.Failed) {
-			copy(line[at:], []rune(text))
+			copy(line[at:], []rune(text+strings.Repeat(" ", len(line)))) // over what was there
 		}
 	}
 	put(t.DownMs, "▼ "+victim+" down")
