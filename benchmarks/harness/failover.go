@@ -170,8 +170,8 @@ func runStack(ctx context.Context, cfg *Config, stack Stack, exe string, ports [
 	if lerr := <-loaded; err == nil {
 		err = lerr
 	}
-	tell.end()
 	if err == nil {
+		tell.end()
 		err = c.settle(ctx, 100*time.Millisecond+4*cfg.Work)
 	}
 	if err != nil {
