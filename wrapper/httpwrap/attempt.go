@@ -1,0 +1,208 @@
+package httpwrap
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// attempt is one request to one node, and, once there is a response, what its
+// body needs until it is closed. It is also the context that the request runs
+// under: with the values of the call's context, and until the headers with
+// its end, but to the end of the body with the life of the caller's alone. The
+// settings' timeouts so bound the time to the headers.
+type attempt struct {
+	context.Context
+	cancel context.CancelCauseFunc // nil: nobody but the caller ends it
+	links  [2]func() bool          // undo what cancels it; nil where the caller's context does by itself
+
+	x      *exchange
+	pool   *pool
+	method retry.Idempotency
+	trace  atomic.Pointer[tracer] // until the headers
+	phase  atomic.Uint32
+
+	resp    *http.Response
+	err     error // what resp is to the retries; nil: a success
+	body    body
+	held    selector.Held
+	retired atomic.Bool // end was called
+}
+
+// The phases of an attempt.
+const (
+	unsent   uint32 = iota // no connection was obtained yet: nothing can have been sent
+	sent                   // it may have been
+	answered               // there are headers; it is not cut any more
+	cutOff                 // cut before a connection was obtained: it must not be sent
+	cutLate                // cut when it may have been sent
+)
+
+// run makes the attempt.
+func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
+	x := a.x
+	a.pool = x.s.nodes.of(call.Node)
+	a.bind(ctx, call)
+	req, err := a.request(call)
+	if err != nil {
+		a.end()
+		return resilience.Mark(err, local)
+	}
+	if a.pool.owned == nil {
+		a.phase.Store(sent) // nobody will tell
+	} else {
+		a.startTrace()
+	}
+	resp, err := a.pool.roundTripper(x.visit(call.Node)).RoundTrip(req)
+	a.stopTrace()
+	if err == nil && !a.keeps() {
+		resp.Body.Close()
+		err = context.Cause(a)
+	}
+	if err != nil {
+		err = a.failed(ctx, call, err)
+		a.end()
+		return err
+	}
+	if resp.Request == nil {
+		resp.Request = req
+	}
+	return a.answer(resp, call)
+}
+
+// keeps puts a response out of the reach of the settings' timeouts. It
+// reports whether that came in time: otherwise the body is lost.
+func (a *attempt) keeps() bool {
+	if !a.phase.CompareAndSwap(sent, answered) && !a.phase.CompareAndSwap(unsent, answered) {
+		return false
+	}
+	unlink := a.links[0]
+	return unlink == nil || unlink()
+}
+
+// bind gives the attempt its context, and the timeout something to cut.
+func (a *attempt) bind(ctx context.Context, call *resilience.Call) {
+	owner := a.x.req.Context()
+	bounded := call.Bounded() && !call.Last()
+	switch {
+	case ctx != owner: // a timeout or a wrapper of the settings is in between
+		a.Context, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+		a.links[0] = context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
+		a.links[1] = context.AfterFunc(owner, func() { a.cancel(context.Cause(owner)) })
+	case bounded || call.Idempotency == retry.Keyed || call.Idempotency == retry.NonIdempotent:
+		a.Context, a.cancel = context.WithCancelCause(ctx)
+	default:
+		a.Context = ctx
+	}
+	if bounded {
+		call.CutBy(a)
+	}
+}
+
+// Value implements context.Context.
+func (a *attempt) Value(key any) any {
+	switch key {
+	case traceKey:
+		if tr := a.trace.Load(); tr != nil {
+			return &tr.ClientTrace
+		}
+	case factsKey{}:
+		return a.x
+	}
+	return a.Context.Value(key)
+}
+
+// Err implements context.Context. A deadline that came over a link is a
+// deadline still.
+func (a *attempt) Err() error {
+	err := a.Context.Err()
+	if err == context.Canceled && errors.Is(context.Cause(a.Context), context.DeadlineExceeded) {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// Cut implements resilience.Cutter: an attempt that has no connection yet can
+// be cut whatever it would do, any other only if it may be repeated.
+func (a *attempt) Cut(cause error) bool {
+	r := a.x.replay
+	if r != nil && !r.freeze() {
+		return false // its body cannot be sent again
+	}
+	if a.phase.CompareAndSwap(unsent, cutOff) || (a.method.Repeatable() && a.phase.CompareAndSwap(sent, cutLate)) {
+		a.cancel(cause)
+		return true
+	}
+	if r != nil {
+		r.thaw()
+	}
+	return false
+}
+
+// request makes what is sent: a copy, for a RoundTripper must not change what
+// it was given.
+func (a *attempt) request(call *resilience.Call) (*http.Request, error) {
+	x := a.x
+	req := x.req.WithContext(a)
+	req.Header = numbered(x.header, call.Attempt)
+	if a.pool.owned == nil && call.Node.Addr != "" {
+		u := *req.URL
+		u.Host = nodeAddr(call.Node.Addr, dialled(req.URL))
+		if req.Host == "" {
+			req.Host = req.URL.Host
+		}
+		req.URL = &u
+	}
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	getBody := req.GetBody
+	switch {
+	case x.replay != nil:
+		getBody = x.replay.view
+		x.replay.thaw()
+		view, err := getBody()
+		if err != nil {
+			return nil, err
+		}
+		req.Body = view
+	case x.begun:
+		body, err := getBody()
+		if err != nil {
+			return nil, err
+		}
+		req.Body = body
+	}
+	x.begun = true
+	// With GetBody, HTTP/1 sends again only what it has not sent at all (for
+	// the methods that come with a body), which helps; HTTP/2 also what was
+	// answered by PROTOCOL_ERROR, which may have been carried out.
+	if req.GetBody = nil; a.pool.http1.Load() {
+		req.GetBody = getBody
+	}
+	return req, nil
+}
+
+// end lets go of all that the attempt holds, once there is no more to read.
+func (a *attempt) end() {
+	a.held.Release()
+	if a.retired.Swap(true) {
+		return
+	}
+	for _, unlink := range a.links {
+		if unlink != nil {
+			unlink()
+		}
+	}
+	if a.cancel != nil {
+		a.cancel(nil)
+	}
+	if a.pool.retired.Load() {
+		a.pool.closeIdle()
+	}
+}

@@ -1,0 +1,130 @@
+package httpwrap
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/retry"
+)
+
+// ErrBadKey is matched by the error of a request whose hint has a Key that
+// cannot be sent.
+var ErrBadKey = errors.New("idempotency key: want printable ASCII, at most 255 characters")
+
+// net/http takes a request with one of these headers for repeatable, and
+// replays it by itself on a lost connection: an attempt that nobody counts.
+// Under the lower-case map key the header is sent all the same, and net/http
+// does not find it.
+const (
+	keyName       = "Idempotency-Key"
+	keyNameSent   = "idempotency-key"
+	otherName     = "X-Idempotency-Key"
+	otherNameSent = "x-idempotency-key"
+)
+
+var keyNames = [...]struct{ given, sent string }{
+	{keyName, keyNameSent}, {otherName, otherNameSent}, {keyNameSent, keyNameSent}, {otherNameSent, otherNameSent},
+}
+
+// key settles the idempotency key: the hint's, or the request's, or a new one
+// where Config.AssumeServerDeduplicates says so. It completes the hint and
+// returns the header to send, which is the request's own where nothing
+// changes. With a key in the request, the request is Keyed: whoever sends one
+// asserts that the server deduplicates by it.
+func (s *service) key(req *http.Request, hint *resilience.Hint) (http.Header, error) {
+	h := req.Header
+	if hint.Key != "" {
+		value, err := quote(hint.Key)
+		if err != nil {
+			return nil, err
+		}
+		hint.Key = value
+		hint.Idempotency = hint.Idempotency.Or(retry.Keyed)
+		h = maps.Clone(h)
+		delete(h, keyName)
+		delete(h, otherName)
+		delete(h, otherNameSent)
+		h[keyNameSent] = []string{value}
+		return h, nil
+	}
+	if byProtocol(req.Method) == retry.Safe {
+		return h, nil // net/http replays it with or without a key
+	}
+	found := false
+	for _, name := range keyNames {
+		values, ok := h[name.given]
+		if !ok {
+			continue
+		}
+		if name.given != name.sent {
+			h = maps.Clone(h)
+			delete(h, name.given)
+			if len(values) > 0 {
+				h[name.sent] = values
+			}
+		}
+		if found = true; len(values) > 0 && hint.Key == "" {
+			hint.Key = values[0]
+		}
+	}
+	switch {
+	case hint.Key != "":
+		hint.Idempotency = hint.Idempotency.Or(retry.Keyed)
+	case found: // net/http's way to say: idempotent, without a key
+		hint.Idempotency = hint.Idempotency.Or(retry.Idempotent)
+	case s.t.cfg.AssumeServerDeduplicates && hint.Default == retry.Unspecified && hint.Idempotency == retry.Unspecified:
+		hint.Key = newKey()
+		hint.Default = retry.Keyed // the method's setting goes before it
+		h = maps.Clone(h)
+		h[keyNameSent] = []string{hint.Key}
+	}
+	return h, nil
+}
+
+// quote makes an sf-string (RFC 8941 §3.3.3) of a key, as
+// draft-ietf-httpapi-idempotency-key-header-07 §2.1 wants it.
+func quote(key string) (string, error) {
+	if len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "", ErrBadKey
+	}
+	if len(key) > 1 && key[0] == '"' && key[len(key)-1] == '"' {
+		return key, nil
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`, nil
+}
+
+// newKey returns a random UUID (RFC 9562 §5.4) as an sf-string.
+func newKey() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // never fails
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	var b [38]byte
+	b[0], b[9], b[14], b[19], b[24], b[37] = '"', '-', '-', '-', '-', '"'
+	hex.Encode(b[1:9], u[:4])
+	hex.Encode(b[10:14], u[4:6])
+	hex.Encode(b[15:19], u[6:8])
+	hex.Encode(b[20:24], u[8:10])
+	hex.Encode(b[25:37], u[10:])
+	return string(b[:])
+}
+
+// attemptName is the header that tells a server which attempt it is serving.
+const attemptName = "X-Retry-Attempt"
+
+// numbered returns header with the attempt's number, from the second on. The
+// one before may still be being sent: it is not touched.
+func numbered(header http.Header, attempt int) http.Header {
+	if attempt < 2 {
+		return header
+	}
+	header = maps.Clone(header)
+	header[attemptName] = []string{strconv.Itoa(attempt)}
+	return header
+}
