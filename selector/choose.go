@@ -211,10 +211,10 @@ func (s *Selector) probed(n *node) {
 	s.events.drain()
 }
 
-// admit takes an ejected node back, with a fresh score and a slow start.
+// admit takes an ejected node back on a slow start; its score was reset when
+// it went.
 func (s *Selector) admit(n *node, t int64, e Event) {
 	n.out, n.free, n.prevented = false, false, false
-	n.score = 0
 	n.ramp.Store(max(t, 1))
 	s.rebuild(s.set.Load().all)
 	e.Node = n.pub.Load()

@@ -296,6 +296,43 @@ func TestNotReadyAndEjected(t *testing.T) {
 	}
 }
 
+// When nobody is admitted all are used, the healthiest first, and those that
+// are not ready last.
+func TestTheHealthiestOfTheIll(t *testing.T) {
+	r := newRig(t, Config{Strategy: &RoundRobin{}}, named(4)...)
+	for i := range 400 { // a fails most, d least
+		r.run(1, payment, down([]string{"a", "b", "c", "d"}[:max(0, 3-i/100)]...))
+	}
+	r.run(40, payment, down("a", "b", "c"))
+	r.run(40, payment, down("a", "b"))
+	r.run(40, payment, down("a"))
+	for _, id := range []string{"a", "b", "c", "d"} {
+		if err := r.sel.Eject(id, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(id string, tried ...string) {
+		t.Helper()
+		c := payment
+		for _, id := range tried {
+			c.Tried = append(c.Tried, r.status(id).Node)
+		}
+		if p := r.pick(c); p.Node().ID != id {
+			t.Errorf("after %v: picked %v, want %s", tried, p.Node(), id)
+		}
+	}
+	want("d")
+	want("c", "d")
+	want("b", "c", "d")
+	want("a", "b", "c", "d")
+	want("d", "a", "b", "c", "d")
+	if err := r.sel.SetReady("d", false); err != nil {
+		t.Fatal(err)
+	}
+	want("c")
+	want("d", "a", "b", "c")
+}
+
 func TestZonePreference(t *testing.T) {
 	nodes := named(8)
 	for i := range nodes {

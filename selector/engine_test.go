@@ -122,9 +122,17 @@ func TestAForeignBreakerOpensByItself(t *testing.T) {
 	wantIDs(t, "probes that failed", r.heard(ProbeFailed), "a")
 	r.run(1, errand, well)
 	r.due()
-	if n, probe := r.call(errand, well); n.ID != "a" || !probe {
-		t.Errorf("got %v, probe %v, want a probe of a", n, probe)
+	probe := r.pick(errand)
+	if probe.Node().ID != "a" || !probe.Probe() {
+		t.Errorf("got %v, probe %v, want a probe of a", probe.Node(), probe.Probe())
 	}
+	for range 10 { // the breaker would take more; one at a time is enough
+		r.pass(leaseCheck / 20)
+		if p := r.pick(errand); p.Probe() {
+			t.Error("a second probe at the same time")
+		}
+	}
+	probe.Done(Report{Result: breaker.Success})
 	wantIDs(t, "readmitted", r.heard(Readmitted), "a")
 
 	for _, err := range []error{r.sel.Eject("a", ""), r.sel.Readmit("a", "")} {
