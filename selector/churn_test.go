@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -321,6 +322,9 @@ func TestTheHealthiestOfTheIll(t *testing.T) {
 			t.Errorf("after %v: picked %v, want %s", tried, p.Node(), id)
 		}
 	}
+	fleet := named(4)
+	slices.Reverse(fleet)
+	r.source.report(fleet, nil)
 	want("d")
 	want("c", "d")
 	want("b", "c", "d")

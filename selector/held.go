@@ -9,7 +9,7 @@ type Held struct{ node atomic.Pointer[node] }
 // Release ends it. It may be called more than once, and by several at once.
 func (h *Held) Release() {
 	if n := h.node.Swap(nil); n != nil {
-		n.load.Add(^uint64(0))
+		n.leave(onePick)
 	}
 }
 

@@ -1,7 +1,6 @@
 package selector
 
 import (
-	"sync"
 	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
@@ -85,12 +84,9 @@ func (p *Picked) Done(r Report) {
 // that is still being read; release ends it, and may be called more than once.
 // Call Hold before Done, once.
 func (p *Picked) Hold() (release func()) {
-	n := p.node
-	if n == nil || p.held {
-		return func() {}
-	}
-	p.held = true
-	return sync.OnceFunc(func() { n.leave(onePick) })
+	h := new(Held)
+	p.HoldIn(h)
+	return h.Release
 }
 
 // Late says that the attempt has run past its timeout and goes on, because

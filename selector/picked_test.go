@@ -100,8 +100,22 @@ func TestHold(t *testing.T) {
 		r.wantCounts("held after Done", fmt.Sprintf(ended, 0))
 	}
 
-	// Released before Done, for whoever holds the order loosely.
+	// In memory of one's own, which may hold the next attempt too.
 	r := newRig(t, Config{}, named(1)...)
+	var h Held
+	h.Release()
+	for range 2 {
+		p := r.pick(errand)
+		p.HoldIn(&h)
+		p.Done(Report{Result: breaker.Ignored})
+		r.wantCounts("held", "1 in flight, 0 failed, 0 well")
+		h.Release()
+		h.Release()
+		r.wantCounts("released", "0 in flight, 0 failed, 0 well")
+	}
+
+	// Released before Done, for whoever holds the order loosely.
+	r = newRig(t, Config{}, named(1)...)
 	p := r.pick(errand)
 	p.Hold()()
 	p.Done(Report{Result: breaker.Success})

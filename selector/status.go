@@ -14,7 +14,7 @@ type Status struct {
 	Ejected   bool          // out of the set
 	NotReady  bool          // marked by SetReady
 	InFlight  int
-	Picks     uint64 // attempts made since the node was first seen, cancelled ones not
+	Picks     uint64 // attempts since the node was first seen, cancelled ones not; late and held ones count twice until they end
 	Failures  uint64
 	Latency   time.Duration // average over the last few successes; 0: unknown
 	Score     float64       // S, to be compared with …
