@@ -139,24 +139,30 @@ func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.
 	return err
 }
 
+// fire is what happens at the timeout: a cut, or the word that the node is
+// slow, which reaches listeners and is spoken outside the lock.
 func (c *cutter) fire() {
+	if tell := c.cutOrMark(); tell != nil {
+		tell()
+	}
+}
+
+func (c *cutter) cutOrMark() (tell func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := c.call
 	if call == nil {
-		return
+		return nil
 	}
 	if c.cancel != nil && c.affordable(call.try) {
 		c.cut = true
 		c.cancel(ErrAttemptTimeout)
-		return
+		return nil
 	}
-	if c.cutBy(call) {
-		return
+	if c.cutBy(call) || call.try == nil {
+		return nil
 	}
-	if call.try != nil {
-		call.try.picked.Late(call.Start)
-	}
+	return call.try.picked.MarkLate(call.Start)
 }
 
 // affordable reports whether another attempt could finish in time, and takes

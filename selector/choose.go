@@ -87,11 +87,15 @@ next:
 
 // chooseIll is for the time when no node is admitted: of those that are
 // ready, or else of all, the one with the fewest failures of late, and among
-// equals the one that is due first.
+// equals the one that is due first. Of many nodes a random run is looked at.
 func (s *Selector) chooseIll(set *set, tried []*Node) *node {
-	nodes := untried(set.all, tried)
-	if len(nodes) == 0 {
-		nodes = set.all
+	nodes := set.all
+	if len(nodes) > 2*maxPeers {
+		from := int(s.clk.Rand() % uint64(len(nodes)-maxPeers))
+		nodes = nodes[from : from+maxPeers]
+	}
+	if fresh := untried(nodes, tried); len(fresh) > 0 {
+		nodes = fresh
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

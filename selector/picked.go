@@ -93,10 +93,15 @@ func (p *Picked) Hold() (release func()) {
 // it may not be repeated. The node and its breaker are told of a failure, now
 // and once: what Done reports later ends the attempt and says no more. Not to
 // be called at the same time as Done.
-func (p *Picked) Late(start time.Time) {
+func (p *Picked) Late(start time.Time) { p.MarkLate(start)() }
+
+// MarkLate is Late in two steps, for callers that hold a lock of their own: it
+// counts, and tell lets the breaker, the ejector and their listeners know.
+// tell may run at the same time as Done.
+func (p *Picked) MarkLate(start time.Time) (tell func()) {
 	n := p.node
 	if n == nil || p.late {
-		return
+		return func() {}
 	}
 	p.late = true
 	n.latency.Or(lastFailed)
@@ -106,9 +111,13 @@ func (p *Picked) Late(start time.Time) {
 	if !start.IsZero() {
 		r.Elapsed = p.sel.clk.Now().Sub(start)
 	}
-	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
-	p.sel.failed(p, n, r)
-	if p.probe {
-		p.sel.probed(n)
+	late := *p
+	p.permit = breaker.Permit{} // it is reported here, and not by Done
+	return func() {
+		late.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+		late.sel.failed(&late, n, r)
+		if late.probe {
+			late.sel.probed(n)
+		}
 	}
 }
