@@ -111,7 +111,8 @@ func (p *Picked) MarkLate(start time.Time) (tell func()) {
 	if !start.IsZero() {
 		r.Elapsed = p.sel.clk.Now().Sub(start)
 	}
-	late := *p
+	// Not a copy of all of p: the attempt itself may be calling Hold.
+	late := Picked{sel: p.sel, node: n, cell: p.cell, method: p.method, permit: p.permit, at: p.at, probe: p.probe, late: true}
 	p.permit = breaker.Permit{} // it is reported here, and not by Done
 	return func() {
 		late.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
