@@ -42,9 +42,9 @@ func TestRetryByHand(t *testing.T) {
 		t.Errorf("balance %v: want 2 − 2 and 1 for the success", tokens)
 	}
 
-	b.Node("", forever(fails(resilience.Ambiguous)))
+	b.Node("", forever(reply{After: 5 * ms, Outcome: resilience.Ambiguous}))
 	e := callError(t, byHand(b, resilience.Retry(retries), &resilience.Call{Method: "m"}))
-	if e.Why != retry.NotRepeatable || len(e.Attempts) != 1 || e.Method != "m" {
+	if e.Why != retry.NotRepeatable || len(e.Attempts) != 1 || e.Method != "m" || e.Attempts[0].Elapsed != 5*ms {
 		t.Errorf("%+v", e)
 	}
 	e = callError(t, byHand(b, resilience.Retry(resilience.Retries{Clock: b.Clock()}), &resilience.Call{Idempotency: retry.Safe}))
@@ -128,6 +128,17 @@ func TestTimeoutByHand(t *testing.T) {
 		t.Errorf("%v after %v", err, b.Elapsed())
 	}
 
+	b = oneNode("", forever(reply{After: time.Second}))
+	timeout = resilience.Timeout(resilience.Timeouts{Clock: b.Clock()}) // a share of the deadline
+	f := timeout(func(ctx context.Context, call *resilience.Call) error { return b.Op(ctx, call.Node) })
+	b.Run(func() {
+		ctx, cancel := b.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := f(ctx, &resilience.Call{Idempotency: retry.Safe}); err != nil {
+			t.Error("under a deadline:", err)
+		}
+	})
+
 	b = oneNode("", steps(reply{Hang: true}, reply{}))
 	stack := resilience.Stack(resilience.Retry(resilience.Retries{Attempts: 2, Clock: b.Clock()}), resilience.Timeout(resilience.Timeouts{After: 100 * ms, Clock: b.Clock()}))
 	if err := byHand(b, stack, &resilience.Call{Idempotency: retry.Safe}); err != nil || b.Elapsed() != 100*ms {
@@ -148,6 +159,37 @@ func TestNestedRetry(t *testing.T) {
 	var within *resilience.Error
 	if !errors.As(e.Err, &within) || len(within.Attempts) != 3 || !e.Ambiguous() {
 		t.Errorf("inner: %+v", within)
+	}
+
+	client := newClient(t, b, config{WrapAttempt: []resilience.Wrapper{inner}, Settings: sets{Attempts: 2, Backoff: noPause}})
+	before := b.Attempts("")
+	e = callError(t, do(t, b, client, resilience.Safe("m"), b.Op))
+	if n := b.Attempts("") - before; n != 6 || len(e.Attempts) != 2 {
+		t.Errorf("in a client: %d attempts, %d on the outer's books; want 6, 2", n, len(e.Attempts))
+	}
+}
+
+// TestJudgedAfresh: what Select found out about one attempt is not held
+// against the next, which may not come so far.
+func TestJudgedAfresh(t *testing.T) {
+	t.Parallel()
+	b := newBench(forever(fails(resilience.Ambiguous)))
+	n := 0
+	gate := func(next resilience.Func) resilience.Func {
+		return func(ctx context.Context, call *resilience.Call) error {
+			if n++; n > 1 {
+				return resilience.Mark(errOp, resilience.Rejected)
+			}
+			return next(ctx, call)
+		}
+	}
+	stack := resilience.Stack(
+		resilience.Retry(resilience.Retries{Attempts: 2, Clock: b.Clock()}), gate,
+		resilience.Select(resilience.Selects{Selector: newSelector(t, b), Clock: b.Clock()}),
+	)
+	e := callError(t, byHand(b, stack, &resilience.Call{Idempotency: retry.Safe}))
+	if len(e.Attempts) != 2 || e.Attempts[0].Outcome.Name != "ambiguous" || e.Attempts[1].Outcome.Name != "rejected" || e.Attempts[1].Node != nil {
+		t.Errorf("%v", e)
 	}
 }
 
@@ -186,6 +228,15 @@ func TestBreakByHand(t *testing.T) {
 	}
 	if n := b.Attempts(""); n != 2+5 {
 		t.Errorf("%d attempts, want 7", n)
+	}
+
+	// What a call inside an attempt came to says nothing about the attempt.
+	nested := &resilience.Error{Attempts: []resilience.Attempt{{Outcome: resilience.Failed}}}
+	around := guard(func(context.Context, *resilience.Call) error { return nested })
+	for i, want := range []error{nested, nested, breaker.ErrOpen} {
+		if err := around(t.Context(), &resilience.Call{Method: "nested", Attempt: 1}); !errors.Is(err, want) {
+			t.Errorf("attempt %d with a call inside: %v, want %v", i+1, err, want)
+		}
 	}
 
 	// Around attempts a rejection is one attempt's, and tried again when the

@@ -100,6 +100,10 @@ func TestCallTimeout(t *testing.T) {
 		want   time.Duration
 	}{{"", time.Hour, 500 * ms}, {"quick", time.Hour, 50 * ms}, {"slow", time.Hour, 2 * time.Second}, {"slow", 70 * ms, 70 * ms}, {"other", time.Hour, 500 * ms}} {
 		b := newBench(hang)
+		settings.Timeout = 500 * ms
+		if tt.method == "quick" {
+			settings.Timeout = 0 // it is the method's alone
+		}
 		client := newClient(t, b, config{Settings: settings})
 		took, err := within(t, b, client, tt.caller, resilience.Unsafe(tt.method), b.Op)
 		if took != tt.want || !errors.Is(err, context.DeadlineExceeded) || !resilience.IsAmbiguous(err) {

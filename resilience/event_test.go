@@ -182,6 +182,30 @@ func TestNodeEvents(t *testing.T) {
 	}
 }
 
+// TestOnNode hears of nodes only, with an Observer and without.
+func TestOnNode(t *testing.T) {
+	t.Parallel()
+	for _, observer := range []resilience.Observer{nil, resilience.ObserverFunc(func(resilience.Event) {})} {
+		var heard []selector.Kind
+		client, err := resilience.New(config{Nodes: nodes(2), Observer: observer, OnNode: func(e selector.Event) { heard = append(heard, e.Kind) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Do(t.Context(), resilience.Safe("m"), func(context.Context, *selector.Node) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		if err := client.Selector().Eject("node0", "for the test"); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(heard, []selector.Kind{selector.NodesChanged, selector.Ejected}) {
+			t.Errorf("observed %v: heard %v", observer != nil, heard)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestObservers(t *testing.T) {
 	t.Parallel()
 	var heard []int

@@ -177,6 +177,48 @@ func TestFallbackKeepsTheDoubt(t *testing.T) {
 	}
 }
 
+// TestFallbackForRejections: where the service breaker is open, the fallback
+// answers; and where the last word was an answer that came after a doubt.
+func TestFallbackForRejections(t *testing.T) {
+	t.Parallel()
+	b := newBench(steps(fails(resilience.Ambiguous), fails(resilience.Failed), fails(resilience.Ambiguous)))
+	var asked []error
+	client := newClient(t, b, config{
+		Fallback: func(_ context.Context, _ *resilience.Call, err error) error { asked = append(asked, err); return nil },
+		Settings: sets{Attempts: 2, Backoff: noPause, ServiceBreaker: &resilience.RuleSettings{Rule: "consecutive", N: 1}},
+	})
+	for range 3 {
+		if err := do(t, b, client, resilience.Keyed("pay", "k"), b.Op); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(asked) != 3 || !resilience.IsAmbiguous(asked[0]) || !resilience.IsAmbiguous(asked[1]) || !errors.Is(asked[2], breaker.ErrOpen) {
+		t.Errorf("asked about %v", asked)
+	}
+}
+
+// TestFallbackHeedsMarks: a wrapper between it and the retries may know that
+// the call was answered.
+func TestFallbackHeedsMarks(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[resilience.Outcome]bool{resilience.Failed: false, resilience.Ambiguous: true} {
+		asked := false
+		b := oneNode("", forever(fails(resilience.NotSent)))
+		stack := resilience.Stack(
+			resilience.Fallback(func(context.Context, *resilience.Call, error) error { asked = true; return nil }),
+			func(next resilience.Func) resilience.Func {
+				return func(ctx context.Context, call *resilience.Call) error {
+					return resilience.Mark(next(ctx, call), outcome)
+				}
+			},
+			resilience.Retry(resilience.Retries{Clock: b.Clock()}),
+		)
+		if _ = byHand(b, stack, new(resilience.Call)); asked != want {
+			t.Errorf("%v: asked %v, want %v", outcome, asked, want)
+		}
+	}
+}
+
 // TestServiceBreaker: it opens when calls fail in spite of their retries, not
 // for what the service answers, and it rejects whole calls.
 func TestServiceBreaker(t *testing.T) {

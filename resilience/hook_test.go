@@ -34,6 +34,7 @@ func TestHook(t *testing.T) {
 		{"on error, answered", retry.OnError, resilience.Failed, retry.Safe, 1, retry.Final, errOp},
 		{"never", func(retry.Try) (bool, error) { return false, nil }, resilience.NotSent, retry.Safe, 1, retry.Stopped, errOp},
 		{"after the second", func(t retry.Try) (bool, error) { return t.Attempt < 2, nil }, resilience.NotSent, retry.Safe, 2, retry.Stopped, errOp},
+		{"error, answered", func(retry.Try) (bool, error) { return false, errHook }, resilience.Failed, retry.Safe, 1, retry.Stopped, errHook},
 		{"error", func(retry.Try) (bool, error) { return true, errHook }, resilience.NotSent, retry.Safe, 1, retry.Stopped, errHook},
 	}
 	for _, tt := range tests {

@@ -14,50 +14,6 @@ import (
 	"github.com/holdfast-go/holdfast/selector"
 )
 
-// countingEngine makes native breakers and counts the permits that are out.
-type countingEngine struct {
-	family *breaker.Family
-	out    int
-}
-
-type countingBreaker struct {
-	*breaker.Circuit
-	engine  *countingEngine
-	permits map[uint64]breaker.Permit
-	last    uint64
-}
-
-func newCountingEngine(t testing.TB, b *bench) *countingEngine {
-	t.Helper()
-	family, err := breaker.NewFamily(breaker.Config{Rule: breaker.Never{}, Ramp: -1, Clock: b.Clock()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &countingEngine{family: family}
-}
-
-func (e *countingEngine) New(key string) breaker.Breaker {
-	return &countingBreaker{Circuit: e.family.New(key).(*breaker.Circuit), engine: e, permits: map[uint64]breaker.Permit{}}
-}
-
-func (c *countingBreaker) TryAcquire(now time.Time) (breaker.Permit, time.Duration, bool) {
-	p, after, ok := c.Circuit.TryAcquire(now)
-	if !ok {
-		return p, after, ok
-	}
-	c.engine.out++
-	c.last++
-	c.permits[c.last] = p
-	return breaker.NewPermit(c, c.last), after, ok
-}
-
-func (c *countingBreaker) Settle(token uint64, r breaker.Report) {
-	p := c.permits[token]
-	delete(c.permits, token)
-	c.engine.out--
-	p.Done(r)
-}
-
 // bomb goes off once, at a place in the call path.
 type bomb struct {
 	armed bool
@@ -273,6 +229,29 @@ func TestPanicInProbe(t *testing.T) {
 		}
 	}
 	idle(t, client)
+}
+
+// TestPanicThroughBreak: so does a breaker that stands by itself.
+func TestPanicThroughBreak(t *testing.T) {
+	t.Parallel()
+	b := newBench()
+	engine := newCountingEngine(t, b)
+	thing := engine.New("thing")
+	stack := resilience.Stack(resilience.Bulkhead(1), resilience.ServiceBreaker(thing, b.Clock()))
+	for _, f := range []resilience.Func{
+		func(context.Context, *resilience.Call) error { panic("boom") },
+		func(context.Context, *resilience.Call) error { runtime.Goexit(); return nil },
+		func(context.Context, *resilience.Call) error { return nil },
+	} {
+		var err error
+		b.Run(func() {
+			defer func() { _ = recover() }()
+			err = stack(f)(context.Background(), new(resilience.Call))
+		})
+		if engine.out != 0 || err != nil {
+			t.Errorf("%d permits are out, %v", engine.out, err)
+		}
+	}
 }
 
 // TestPanicValue: the panic comes out as it went in.
