@@ -203,6 +203,6 @@ func (a *attempt) end() {
 		a.cancel(nil)
 	}
 	if a.pool.retired.Load() {
-		a.pool.closeIdle()
+		a.pool.sweep()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-go/holdfast/selector"
 )
@@ -32,8 +33,9 @@ type pool struct {
 	http1   atomic.Bool     // was last seen to speak HTTP/1
 	retired atomic.Bool
 
-	mu    sync.Mutex
-	fresh *http.Transport // a connection for each request
+	sweeping atomic.Bool // sweep is to look again
+	mu       sync.Mutex
+	fresh    *http.Transport // a connection for each request
 }
 
 func (ps *pools) init(base http.RoundTripper) {
@@ -93,7 +95,7 @@ func (ps *pools) drop(addr string) {
 		delete(ps.byAddr, addr)
 		ps.cache.Clear()
 		p.retired.Store(true)
-		p.closeIdle()
+		p.sweep()
 	}
 }
 
@@ -202,3 +204,17 @@ func (p *pool) closeIdle() {
 		p.owned.CloseIdleConnections()
 	}
 }
+
+// sweep closes the idle connections of a retired pool. HTTP/2 takes a moment
+// to see that a stream is over, so it looks again.
+func (p *pool) sweep() {
+	p.closeIdle()
+	if p.owned != nil && !p.http1.Load() && !p.sweeping.Swap(true) {
+		time.AfterFunc(straggling, func() {
+			p.sweeping.Store(false)
+			p.closeIdle()
+		})
+	}
+}
+
+const straggling = time.Second
