@@ -77,6 +77,29 @@ func TestAmbiguousThenWell(t *testing.T) {
 	}
 }
 
+// TestTwiceIsOneCall: a wrapper that makes the call again makes the same call:
+// the doubt of the first run stays, whatever becomes of the second.
+func TestTwiceIsOneCall(t *testing.T) {
+	t.Parallel()
+	twice := func(next resilience.Func) resilience.Func {
+		return func(ctx context.Context, call *resilience.Call) error {
+			if err := next(ctx, call); err == nil {
+				return nil
+			}
+			return next(ctx, call)
+		}
+	}
+	rule := &resilience.RuleSettings{Rule: "consecutive", N: 1}
+	for name, settings := range map[string]sets{"answered": {}, "rejected by the service breaker": {ServiceBreaker: rule}} {
+		b := newBench(forever(fails(resilience.Ambiguous)), forever(fails(resilience.Failed)))
+		settings.Attempts = 1
+		client := newClient(t, b, config{Wrap: []resilience.Wrapper{twice}, Settings: settings})
+		if err := do(t, b, client, resilience.Unsafe("pay"), b.Op); !resilience.IsAmbiguous(err) {
+			t.Errorf("%s: %v: the doubt is lost", name, err)
+		}
+	}
+}
+
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	b := newBench(forever(fails(resilience.Ambiguous)), forever(fails(resilience.NotSent)))

@@ -16,6 +16,9 @@ import (
 func (b BackoffSettings) withDefaults() BackoffSettings {
 	if b.Initial == 0 {
 		b.Initial = 25 * time.Millisecond
+		if b.Max > 0 {
+			b.Initial = min(b.Initial, b.Max)
+		}
 	}
 	if b.Max == 0 {
 		b.Max = max(time.Second, b.Initial)

@@ -115,9 +115,14 @@ func turnAway(call *Call, err error, after time.Duration) error {
 		return Mark(err, o)
 	}
 	e := &Error{Service: call.Service, Method: call.Method, Key: call.Key, Why: retry.Stopped, Err: err}
-	if f := call.frame; f != nil && f.path.observer != nil { // Retry, which tells of all others, will not see it
+	f := call.frame
+	if f == nil {
+		return e
+	}
+	e.Attempts = append(e.Attempts, f.attempts...) // of a run before, where a wrapper makes the call again
+	if f.path.observer != nil {                    // Retry, which tells of all others, will not see it
 		call.Start = f.path.clk.Now()
-		f.path.observer.Observe(callEvent(call, call.Start, 0, e.Why, e))
+		f.path.observer.Observe(callEvent(call, call.Start, len(e.Attempts), e.Why, e))
 	}
 	return e
 }

@@ -184,7 +184,7 @@ func TestPauseEndsWithTheCaller(t *testing.T) {
 	o := resilience.Refused
 	o.After = time.Hour
 	b := newBench(forever(fails(o)))
-	client := newClient(t, b, config{})
+	client := newClient(t, b, config{Settings: sets{Budget: resilience.BudgetSettings{Floor: 1e-5, Window: 1e6 * time.Second}}})
 	errGone := errors.New("the caller has gone")
 	var err error
 	b.Run(func() {
@@ -195,6 +195,9 @@ func TestPauseEndsWithTheCaller(t *testing.T) {
 	e := callError(t, err)
 	if b.Elapsed() != time.Second || e.Why != retry.Cancelled || len(e.Attempts) != 1 {
 		t.Errorf("%v after %v", e, b.Elapsed())
+	}
+	if tokens, most := client.Budget().Balance(b.Clock().Now()); tokens != most {
+		t.Errorf("the retry that was not made cost %v", most-tokens)
 	}
 	for _, want := range []error{errOp, context.Canceled, errGone} {
 		if !errors.Is(err, want) {

@@ -120,8 +120,19 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: Update accepts it", tt.field)
 		}
 	}
-	if err := (sets{}).Validate(); err != nil {
-		t.Errorf("the zero Settings: %v", err)
+	for _, ok := range []sets{
+		{},
+		{Attempts: 100},
+		{AttemptTimeout: -1},
+		{Backoff: noPause},
+		{Backoff: resilience.BackoffSettings{Max: ms}},
+		{Backoff: resilience.BackoffSettings{Initial: time.Hour}},
+		{SlowStart: -1},
+		{Budget: resilience.BudgetSettings{Share: -1, Floor: -1}},
+	} {
+		if err := ok.Validate(); err != nil {
+			t.Errorf("%+v: %v", ok, err)
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Observer.Observe(retryEvent(a, wait))
 			}
 			if err := r.Clock.Sleep(ctx, wait); err != nil {
+				if r.Budget != nil {
+					r.Budget.Return()
+				}
 				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
 			}
 			start = r.Clock.Now()

@@ -83,7 +83,7 @@ type MethodSettings struct {
 // full jitter: uniform between 0 and the interval. A retry of an attempt that
 // never reached its node, to a node that was not tried, does not wait.
 type BackoffSettings struct {
-	Initial    time.Duration `json:"initial,omitempty" yaml:"initial,omitempty"`       // default 25 ms, negative: no pauses
+	Initial    time.Duration `json:"initial,omitempty" yaml:"initial,omitempty"`       // default 25 ms, or max if that is less; negative: no pauses
 	Max        time.Duration `json:"max,omitempty" yaml:"max,omitempty"`               // default 1 s; a cap, never exceeded
 	Multiplier float64       `json:"multiplier,omitempty" yaml:"multiplier,omitempty"` // default 2; 1 to 100
 }

@@ -142,7 +142,7 @@ func readSettings(data []byte, v reflect.Value, at string) error {
 	if err := json.Unmarshal(data, v.Addr().Interface()); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
-			return fmt.Errorf("%s: want a %v, got a %s", at, v.Kind(), kind.Value)
+			return fmt.Errorf("%s: want %v, got %s", at, v.Kind(), kind.Value)
 		}
 		return fmt.Errorf("%s: %w", at, err)
 	}
@@ -169,7 +169,7 @@ func readObject(data []byte, at string, field func(string, json.RawMessage) erro
 	if err := json.Unmarshal(data, &members); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
-			return fmt.Errorf("%s: want an object, got a %s", join("settings", at), kind.Value)
+			return fmt.Errorf("%s: want object, got %s", join("settings", at), kind.Value)
 		}
 		return err
 	}
