@@ -91,14 +91,44 @@ func TestOwnCut(t *testing.T) {
 	}
 }
 
-// TestOwnCutNeedsACutter: an op that names none is not cut.
+// TestOwnCutNeedsACutter: an op that names none is not cut, not by that of a
+// call before it either.
 func TestOwnCutNeedsACutter(t *testing.T) {
 	t.Parallel()
-	b := newBench(forever(reply{After: time.Second}), nil)
+	b := newBench(forever(reply{After: time.Second}))
 	client := newClient(t, b, config{OwnCut: true, Settings: sets{AttemptTimeout: 100 * ms}})
+	old := &cutter{allow: true, cancel: func(error) {}}
+	b.Run(func() {
+		for range 10 {
+			err := client.Call(context.Background(), resilience.Safe("m"), func(_ context.Context, call *resilience.Call) error {
+				call.CutBy(old)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	if err := do(t, b, client, resilience.Safe("m"), b.Op); err != nil || b.Elapsed() != time.Second {
 		t.Errorf("%v after %v", err, b.Elapsed())
 	}
+	if old.asked != 0 {
+		t.Error("the cutter of another call was asked")
+	}
+
+	// Another client's calls, in the same memory, are not bounded.
+	other := newClient(t, b, config{Settings: sets{AttemptTimeout: -1}})
+	b.Run(func() {
+		err := other.Call(context.Background(), resilience.Safe("m"), func(_ context.Context, call *resilience.Call) error {
+			if call.Bounded() {
+				t.Error("bounded")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestNotBounded: without OwnCut, CutBy does nothing.

@@ -65,6 +65,41 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// TestUpdateReachesAll: the selector and the budget get their parts.
+func TestUpdateReachesAll(t *testing.T) {
+	t.Parallel()
+	b := newBench(forever(fails(resilience.Ambiguous)), nil, nil)
+	settings := sets{Attempts: 1, Strategy: "random", Budget: resilience.BudgetSettings{Share: 1e-9, Floor: -1}}
+	settings.Ejection.Off = true
+	client := newClient(t, b, config{Settings: settings})
+	traffic := func() (ejected bool) {
+		b.Run(func() {
+			for range 200 {
+				_ = client.Do(context.Background(), resilience.Safe("m"), b.Op)
+				b.Sleep(20 * ms)
+			}
+		})
+		return client.Selector().Nodes()[0].Ejected
+	}
+	if traffic() {
+		t.Error("ejected, with ejection off")
+	}
+	if _, most := client.Budget().Balance(b.Clock().Now()); most > 2 {
+		t.Errorf("the budget saves %v", most)
+	}
+	settings.Ejection.Off = false
+	settings.Budget = resilience.BudgetSettings{Floor: 7}
+	if err := client.Update(settings); err != nil {
+		t.Fatal(err)
+	}
+	if !traffic() {
+		t.Error("not ejected, with ejection on")
+	}
+	if _, most := client.Budget().Balance(b.Clock().Now()); most < 70 {
+		t.Errorf("the budget saves %v, want 70 of the floor at least", most)
+	}
+}
+
 // TestSettingsAreACopy: what Settings returns can be changed and handed back.
 func TestSettingsAreACopy(t *testing.T) {
 	t.Parallel()
