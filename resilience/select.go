@@ -45,7 +45,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		call.try = t
 	}
 	t.sel = s.Selector
-	err = s.Selector.PickTo(&t.picked, selector.Call{
+	err = s.Selector.PickTo(&t.picked, &selector.Call{
 		Method: call.Method, Now: call.Start, Tried: t.tried, Retriable: call.again(),
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ func TestAPickAllocatesNothing(t *testing.T) {
 
 func once(s *Selector, now time.Time, r Report) {
 	var p Picked
-	if err := s.PickTo(&p, Call{Method: "GET /", Now: now}); err != nil {
+	if err := s.PickTo(&p, &Call{Method: "GET /", Now: now}); err != nil {
 		panic(err)
 	}
 	p.Done(r)
@@ -88,7 +88,7 @@ func BenchmarkFailure(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				var p Picked
-				if err := s.PickTo(&p, Call{Method: "GET /"}); err != nil {
+				if err := s.PickTo(&p, &Call{Method: "GET /"}); err != nil {
 					b.Fatal(err)
 				}
 				p.Done(Report{Result: breaker.Failure})

@@ -9,7 +9,7 @@ import (
 
 // choose asks the strategy for a node that the call has not tried.
 func (s *Selector) choose(set *set, tried []*Node, t int64) (*node, error) {
-	p := set.live
+	p := &set.live
 	switch {
 	case set.closed:
 		return nil, ErrClosed
@@ -18,7 +18,7 @@ func (s *Selector) choose(set *set, tried []*Node, t int64) (*node, error) {
 	case len(p.nodes) == 0:
 		return s.chooseIll(set, tried), nil
 	case len(set.local.nodes) > 0:
-		p = set.local
+		p = &set.local
 	}
 	if len(tried) > 0 {
 		fresh := untried(p.nodes, tried)
@@ -26,7 +26,7 @@ func (s *Selector) choose(set *set, tried []*Node, t int64) (*node, error) {
 			fresh = untried(set.live.nodes, tried)
 		}
 		if len(fresh) > 0 {
-			p = pool{nodes: fresh, mean: set.live.mean}
+			p = &pool{nodes: fresh, mean: set.live.mean}
 		}
 	}
 	tune := s.tune.Load()
@@ -125,7 +125,7 @@ func (s *Selector) isOut(n *node) bool {
 // not be repeated go only to nodes that were ejected by refused connections
 // (there they are not sent, or answered), or when nobody else has come for a
 // while.
-func (s *Selector) tryProbe(c Call, now time.Time, t int64) (*node, breaker.Permit, bool) {
+func (s *Selector) tryProbe(c *Call, now time.Time, t int64) (*node, breaker.Permit, bool) {
 	for n := s.takeProbe(c.Retriable, t); n != nil; n = s.takeProbe(c.Retriable, t) {
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok {

@@ -198,13 +198,13 @@ func (s *Selector) Close() error {
 // attempt, does not allocate.
 func (s *Selector) Pick(c Call) (Picked, error) {
 	var p Picked
-	err := s.PickTo(&p, c)
+	err := s.PickTo(&p, &c)
 	return p, err
 }
 
 // PickTo is Pick into memory that the caller has, which saves two copies.
 // What p held is overwritten; on error it is left alone.
-func (s *Selector) PickTo(p *Picked, c Call) error {
+func (s *Selector) PickTo(p *Picked, c *Call) error {
 	now := c.Now
 	if now.IsZero() {
 		now = s.clk.Now()

@@ -16,7 +16,7 @@ type Strategy interface {
 // View is what a [Strategy] sees: the candidates of one pick. It is valid
 // during Choose only.
 type View struct {
-	pool
+	*pool
 	t   int64
 	clk clock.Clock
 }
@@ -35,14 +35,17 @@ func (v View) InFlight(i int) int { return int(v.nodes[i].inFlight()) }
 func (v View) Latency(i int) time.Duration { return time.Duration(v.nodes[i].estimate(v.t)) }
 
 // Uniform draws a candidate, all alike.
-func (v View) Uniform() int {
-	if len(v.nodes) == 1 {
+func (v View) Uniform() int { return v.below(len(v.nodes)) }
+
+// below draws from [0, n), n > 0.
+func (v View) below(n int) int {
+	if n == 1 {
 		return 0
 	}
 	// The high half of a product maps 32 random bits to [0, n) without a
 	// division (D. Lemire, "Fast Random Integer Generation in an Interval",
 	// 2019); the bias is below n/2³².
-	return int(uint64(uint32(v.clk.Rand())) * uint64(len(v.nodes)) >> 32)
+	return int(uint64(uint32(v.clk.Rand())) * uint64(n) >> 32)
 }
 
 // ByWeight draws a candidate in proportion to the nodes' weights.
@@ -79,8 +82,7 @@ func (v View) other(i int) int {
 	if len(v.nodes) == 1 {
 		return i
 	}
-	v.nodes = v.nodes[1:]
-	j := v.Uniform()
+	j := v.below(len(v.nodes) - 1)
 	if j >= i {
 		j++
 	}

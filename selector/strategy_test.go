@@ -23,7 +23,7 @@ func poolOf(weights ...int) pool {
 
 func draw(s Strategy, p pool, seed uint64, n int) []int {
 	counts := make([]int, len(p.nodes))
-	v := View{pool: p, clk: clock.NewVirtual(seed)}
+	v := View{pool: &p, clk: clock.NewVirtual(seed)}
 	for range n {
 		counts[s.Choose(v)]++
 	}
@@ -179,7 +179,7 @@ func TestTwoChoicesBalances(t *testing.T) {
 	weights := slices.Concat(slices.Repeat([]int{1}, 50), slices.Repeat([]int{3}, 50))
 	worst := func(s Strategy) (most float64) {
 		p := poolOf(weights...)
-		v := View{pool: p, clk: clock.NewVirtual(1)}
+		v := View{pool: &p, clk: clock.NewVirtual(1)}
 		for range 20_000 { // 100 for each unit of weight
 			p.nodes[s.Choose(v)].load.Add(1)
 		}
@@ -275,7 +275,7 @@ func TestAUsersStrategySees(t *testing.T) {
 
 func TestViewDraws(t *testing.T) {
 	p := poolOf(1, 1, 1, 1)
-	v := View{pool: p, clk: clock.NewVirtual(1)}
+	v := View{pool: &p, clk: clock.NewVirtual(1)}
 	counts := make([]int, 4)
 	for range 30_000 {
 		counts[v.other(2)]++
@@ -286,7 +286,8 @@ func TestViewDraws(t *testing.T) {
 	if chi2, most, ok := fits(slices.Delete(counts, 2, 3), []int{1, 1, 1}); !ok {
 		t.Errorf("χ² is %.1f, want at most %.1f", chi2, most)
 	}
-	if one := (View{pool: poolOf(1), clk: v.clk}); one.other(0) != 0 || one.Uniform() != 0 || one.ByWeight() != 0 {
+	single := poolOf(1)
+	if one := (View{pool: &single, clk: v.clk}); one.other(0) != 0 || one.Uniform() != 0 || one.ByWeight() != 0 {
 		t.Error("of one node, want that one")
 	}
 }
