@@ -154,7 +154,7 @@ func TestSlowUpload(t *testing.T) {
 			_, _ = io.WriteString(pw, "first ")
 			<-time.After(150 * ms)
 			_, _ = io.WriteString(pw, "second")
-			pw.Close()
+			_ = pw.Close()
 		}()
 		req := request(t, "PUT", http1.url("/"), "")
 		req.Body = pr
@@ -194,7 +194,7 @@ func TestFullDuplex(t *testing.T) {
 			t.Fatalf("%q, %v; want %q", b, err, word)
 		}
 	}
-	pw.Close()
+	_ = pw.Close()
 	if b, err := io.ReadAll(resp.Body); len(b) != 0 || err != nil {
 		t.Errorf("%q, %v at the end", b, err)
 	}

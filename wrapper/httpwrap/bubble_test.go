@@ -50,7 +50,7 @@ func (w *world) serve(addr string, handler http.HandlerFunc) {
 	var served sync.WaitGroup
 	served.Go(func() { _ = s.Serve(l) })
 	w.t.Cleanup(func() {
-		s.Close()
+		_ = s.Close()
 		served.Wait()
 	})
 	w.mu.Lock()

@@ -176,7 +176,7 @@ func closeSources(services map[string]resilience.Config) error {
 func ownTransport() *http.Transport {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if ok {
-		t = t.Clone()
+		t = cloned(t)
 	} else { // somebody has replaced it: its documented values
 		t = &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,7 +132,7 @@ func newPool(base http.RoundTripper, addr string) *pool {
 // the URL says: so the Host header, the TLS server name and what the
 // certificate is checked against stay the URL's.
 func dialTo(base *http.Transport, addr string) *http.Transport {
-	t := base.Clone()
+	t := cloned(base)
 	if _, ok := t.TLSNextProto["h2"]; ok {
 		// Package x/net/http2 was plugged in: its connections would be pooled
 		// by the URL's host, all nodes together. The bundled one is not.
@@ -156,6 +157,16 @@ func dialTo(base *http.Transport, addr string) *http.Transport {
 	}
 	t.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
 		return dial(ctx, network, nodeAddr(addr, to))
+	}
+	return t
+}
+
+// cloned is base.Clone with NextProtos of its own: each of the clones appends
+// to it at its first request, and would do so to the same array.
+func cloned(base *http.Transport) *http.Transport {
+	t := base.Clone()
+	if c := t.TLSClientConfig; c != nil {
+		c.NextProtos = slices.Clone(c.NextProtos)
 	}
 	return t
 }
@@ -193,7 +204,7 @@ func (p *pool) roundTripper(again bool) http.RoundTripper {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fresh == nil {
-		p.fresh = p.owned.Clone()
+		p.fresh = cloned(p.owned)
 		p.fresh.DisableKeepAlives = true
 	}
 	return p.fresh

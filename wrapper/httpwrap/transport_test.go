@@ -151,7 +151,7 @@ func TestPassesThrough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer empty.Close()
+	defer empty.Close() //nolint:errcheck // it has no services
 	if empty.Client("anything") != nil {
 		t.Error("the zero Config has services")
 	}
@@ -182,7 +182,7 @@ func TestServiceByHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.Close()
+	defer tr.Close() //nolint:errcheck // its nodes are static
 	for url, want := range map[string]string{
 		"http://users/": "named", "http://USERS/": "named", "http://users:80/": "named", "http://users:81/": "named",
 		"http://users:8080/": "ported", "http://Users:8080/": "ported",
@@ -212,8 +212,8 @@ func TestOneNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.Close()
-	for range 2 { // the second has to be tried again
+	defer tr.Close() //nolint:errcheck // its nodes are static
+	for range 2 {    // the second has to be tried again
 		if got := send(t, tr, request(t, "GET", n.URL, "")); got.code != 200 {
 			t.Fatal(got.code, got.err)
 		}
