@@ -4,14 +4,14 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/clock"
 )
 
 // extra is what a circuit needs only once something has happened to it. Times
 // are nanoseconds since base, which keeps it small and lets a call be rejected
 // without a lock. The circuit's mutex guards what is not atomic.
 type extra struct {
-	base time.Time // immutable
-
 	gate        atomic.Int64  // open, half-open: all calls are rejected until then
 	rampFrom    atomic.Int64  // when the ramp began
 	wouldReject atomic.Uint64 // calls let through by shadow mode only
@@ -39,11 +39,18 @@ type lease struct {
 // noGate lets calls through to the lock.
 const noGate = math.MinInt64
 
-// at is an instant as the atomic fields hold it.
-func (x *extra) at(t time.Time) int64 { return int64(t.Sub(x.base)) }
+// base is what instants are counted from. Any would do within 292 years of the
+// instants that are given.
+var base = clock.System.Now()
 
-// healthyFor is how long a closed circuit has been so. One that never opened
-// counts from base, which is all that its zero openings need.
+// at is an instant as the atomic fields hold it.
+func (*extra) at(t time.Time) int64 { return int64(t.Sub(base)) }
+
+// instant is the reverse of at.
+func instant(at int64) time.Time { return base.Add(time.Duration(at)) }
+
+// healthyFor is how long a closed circuit has been so. Of one that never opened
+// it means nothing, and its zero openings need nothing.
 func (x *extra) healthyFor(now time.Time) time.Duration {
 	return time.Duration(x.at(now) - x.closed)
 }
@@ -51,7 +58,7 @@ func (x *extra) healthyFor(now time.Time) time.Duration {
 // more returns c.ext, made if need be. The caller holds c.mu.
 func (c *Circuit) more(now time.Time) *extra {
 	if c.ext == nil {
-		c.ext = &extra{base: now}
+		c.ext = &extra{}
 	}
 	return c.ext
 }

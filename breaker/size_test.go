@@ -51,7 +51,7 @@ func TestSizeOfABreaker(t *testing.T) {
 			p.Done(Report{Result: Failure})
 			return c
 		}},
-		{"Family.New, has been open", 272, func() *Circuit {
+		{"Family.New, has been open", 256, func() *Circuit {
 			c := f.New("x").(*Circuit)
 			c.Trip(Reason{})
 			c.Reset(Reason{})

@@ -48,7 +48,7 @@ func (c *Circuit) Snapshot() Snapshot {
 	}
 	sn.Openings, sn.WouldReject = int(x.openings), x.wouldReject.Load()
 	if x.acted {
-		sn.Since, sn.Reason = x.base.Add(time.Duration(x.since)), x.reason
+		sn.Since, sn.Reason = instant(x.since), x.reason
 	}
 	at := x.at(now)
 	switch {
@@ -61,7 +61,7 @@ func (c *Circuit) Snapshot() Snapshot {
 		}
 	case sn.Mode == Auto:
 		if gate := x.gate.Load(); gate > at {
-			sn.RetryAt = x.base.Add(time.Duration(gate))
+			sn.RetryAt = instant(gate)
 		}
 		for _, l := range x.leases {
 			if l.until > at {
