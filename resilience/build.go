@@ -37,6 +37,27 @@ func (b BackoffSettings) intervals() func() backoff.BackOff {
 	return retry.Exponential(b.Initial, b.Max, b.Multiplier)
 }
 
+// policy is the retry policy of all methods.
+func (s Settings) policy() retry.Policy {
+	p := retry.Policy{Attempts: s.Attempts, Backoff: s.Backoff.intervals()}
+	if p.Attempts == 0 {
+		p.Attempts = 3
+	}
+	return p
+}
+
+// policy is what a method has of its own.
+func (m MethodSettings) policy() retry.Policy {
+	p := retry.Policy{Attempts: m.Attempts}
+	if m.Backoff != (BackoffSettings{}) {
+		p.Backoff = m.Backoff.intervals()
+		if p.Backoff == nil { // no pauses, rather than those of all methods
+			p.Backoff = func() backoff.BackOff { return &backoff.ZeroBackOff{} }
+		}
+	}
+	return p
+}
+
 func (b BudgetSettings) config() retry.BudgetConfig {
 	return retry.BudgetConfig{Share: b.Share, Floor: b.Floor, Window: b.Window}
 }

@@ -29,7 +29,7 @@ func TestRetryByHand(t *testing.T) {
 	budget.Success()
 	budget.Success()
 	b.Run(func() { b.Sleep(time.Second) })
-	retries := resilience.Retries{Attempts: 3, Backoff: retry.Exponential(10*ms, 20*ms, 2), Budget: budget, Clock: b.Clock()}
+	retries := resilience.Retries{Policy: retry.Policy{Attempts: 3, Backoff: retry.Exponential(10*ms, 20*ms, 2)}, Budget: budget, Clock: b.Clock()}
 	before := b.Elapsed()
 	if err := byHand(b, resilience.Retry(retries), &resilience.Call{Method: "m", Idempotency: retry.Safe}); err != nil {
 		t.Error(err)
@@ -103,7 +103,7 @@ func TestRetryAndSelectByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	stack := resilience.Stack(
-		resilience.Retry(resilience.Retries{Attempts: 2, Budget: budget, Clock: b.Clock()}),
+		resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 2}, Budget: budget, Clock: b.Clock()}),
 		resilience.Select(resilience.Selects{Selector: sel, Clock: b.Clock()}),
 		resilience.Timeout(resilience.Timeouts{After: 100 * ms, Clock: b.Clock()}),
 	)
@@ -140,7 +140,7 @@ func TestTimeoutByHand(t *testing.T) {
 	})
 
 	b = oneNode("", steps(reply{Hang: true}, reply{}))
-	stack := resilience.Stack(resilience.Retry(resilience.Retries{Attempts: 2, Clock: b.Clock()}), resilience.Timeout(resilience.Timeouts{After: 100 * ms, Clock: b.Clock()}))
+	stack := resilience.Stack(resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 2}, Clock: b.Clock()}), resilience.Timeout(resilience.Timeouts{After: 100 * ms, Clock: b.Clock()}))
 	if err := byHand(b, stack, &resilience.Call{Idempotency: retry.Safe}); err != nil || b.Elapsed() != 100*ms {
 		t.Errorf("under Retry: %v after %v", err, b.Elapsed())
 	}
@@ -150,8 +150,8 @@ func TestTimeoutByHand(t *testing.T) {
 func TestNestedRetry(t *testing.T) {
 	t.Parallel()
 	b := oneNode("", forever(fails(resilience.Ambiguous)))
-	inner := resilience.Retry(resilience.Retries{Attempts: 3, Clock: b.Clock()})
-	outer := resilience.Retry(resilience.Retries{Attempts: 2, Clock: b.Clock()})
+	inner := resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 3}, Clock: b.Clock()})
+	outer := resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 2}, Clock: b.Clock()})
 	e := callError(t, byHand(b, resilience.Stack(outer, inner), &resilience.Call{Idempotency: retry.Safe}))
 	if b.Attempts("") != 6 || len(e.Attempts) != 2 {
 		t.Errorf("%d attempts, %d on the outer's books; want 6, 2", b.Attempts(""), len(e.Attempts))
@@ -184,7 +184,7 @@ func TestJudgedAfresh(t *testing.T) {
 		}
 	}
 	stack := resilience.Stack(
-		resilience.Retry(resilience.Retries{Attempts: 2, Clock: b.Clock()}), gate,
+		resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 2}, Clock: b.Clock()}), gate,
 		resilience.Select(resilience.Selects{Selector: newSelector(t, b), Clock: b.Clock()}),
 	)
 	e := callError(t, byHand(b, stack, &resilience.Call{Idempotency: retry.Safe}))
@@ -242,7 +242,7 @@ func TestBreakByHand(t *testing.T) {
 	// Around attempts a rejection is one attempt's, and tried again when the
 	// breaker says.
 	b.Node("", nil)
-	stack := resilience.Stack(resilience.Retry(resilience.Retries{Attempts: 2, Clock: b.Clock()}), guard)
+	stack := resilience.Stack(resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 2}, Clock: b.Clock()}), guard)
 	before := b.Elapsed()
 	if err := byHand(b, stack, &resilience.Call{Method: "ill"}); err != nil || b.Elapsed()-before < open.RetryAfter {
 		t.Errorf("%v after %v, want success after %v", err, b.Elapsed()-before, open.RetryAfter)

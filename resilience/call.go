@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -21,10 +22,17 @@ func Stack(wrappers ...Wrapper) Wrapper {
 	wrappers = slices.DeleteFunc(slices.Clone(wrappers), func(w Wrapper) bool { return w == nil })
 	return func(next Func) Func {
 		for _, w := range slices.Backward(wrappers) {
-			next = w(next)
+			if next = w(next); next == nil {
+				next = failing("a wrapper returned a nil Func")
+			}
 		}
 		return next
 	}
+}
+
+// failing is a Func for a stack that cannot work.
+func failing(why string) Func {
+	return func(context.Context, *Call) error { return errors.New("resilience: " + why) }
 }
 
 // Call describes a call to the wrappers around it, or one attempt to the

@@ -137,6 +137,9 @@ func New(cfg Config) (*Client, error) {
 func (cfg Config) Validate() error {
 	var v problems
 	v.add(cfg.Settings.Validate())
+	if nodes, ok := cfg.Nodes.(interface{ Check() error }); ok { // known at once, as a static set is
+		v.add(nodes.Check())
+	}
 	for i, w := range cfg.Wrap {
 		v.check(w != nil, fmt.Sprintf("wrap[%d]", i), "nil", "a wrapper")
 	}
@@ -154,15 +157,13 @@ func (c *Client) build(s Settings) error {
 	if err != nil {
 		return err
 	}
-	retries := Retries{
-		Attempts: s.Attempts, Backoff: s.Backoff.intervals(), Hook: cfg.RetryIf,
-		Budget: c.budget, Observer: cfg.Observer, Clock: cfg.Clock,
-	}
-	if retries.Attempts == 0 {
-		retries.Attempts = 3
-	}
+	retries := Retries{Policy: s.policy(), Methods: make(map[string]retry.Policy), Budget: c.budget, Observer: cfg.Observer, Clock: cfg.Clock}
+	retries.Policy.Hook = cfg.RetryIf
 	if cfg.Intervals != nil {
-		retries.Backoff, retries.Verbatim = cfg.Intervals, true
+		retries.Policy.Backoff, retries.Policy.Verbatim = cfg.Intervals, true
+	}
+	for name, m := range s.Methods {
+		retries.Methods[name] = m.policy()
 	}
 	stack := Stack(
 		deadline(s, cfg.Clock),

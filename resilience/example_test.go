@@ -158,7 +158,7 @@ func ExampleStack() {
 	once := func() backoff.BackOff { return backoff.WithMaxRetries(&backoff.ZeroBackOff{}, 1) }
 	stack := resilience.Stack(
 		resilience.Bulkhead(8),
-		resilience.Retry(resilience.Retries{Attempts: 5, Backoff: once}),
+		resilience.Retry(resilience.Retries{Policy: retry.Policy{Attempts: 5, Backoff: once}}),
 		resilience.Break(func(*resilience.Call) breaker.Breaker { return disk }, nil),
 	)
 	read := stack(func(context.Context, *resilience.Call) error { return errors.New("input/output error") })
@@ -234,6 +234,6 @@ func ExampleClient_Update() {
 	fmt.Println(client.Update(settings))
 	// Output:
 	// resilience: attempts 500: want 1 to 100 (0: default)
-	// strategy "best": want "two-choices", "round-robin", "random" or "weighted"
-	// bulkhead -1: want 0 (no limit) or more calls at once
+	// resilience: strategy "best": want "two-choices", "round-robin", "random" or "weighted"
+	// resilience: bulkhead -1: want 0 (no limit) or more calls at once
 }

@@ -77,6 +77,9 @@ func Fallback(f func(ctx context.Context, call *Call, err error) error) Wrapper 
 //
 // A nil breaker lets the call pass. clk is the clock, nil: the real one.
 func Break(of func(*Call) breaker.Breaker, clk clock.Clock) Wrapper {
+	if of == nil {
+		return pass
+	}
 	if clk == nil {
 		clk = clock.System
 	}
@@ -136,7 +139,7 @@ func callOutcome(ctx context.Context, call *Call, err error) Outcome {
 		return f.attempts[0].Outcome // the service's own answer, by the client's own Classify
 	}
 	var e *Error
-	if _, marked := evidence(err); marked || !errors.As(err, &e) {
+	if _, from := evidence(err); from != nothing || !errors.As(err, &e) {
 		return Classify(ctx, err)
 	}
 	if len(e.Attempts) == 0 {

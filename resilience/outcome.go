@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -58,7 +59,8 @@ func (o Outcome) String() string {
 
 // Mark states the evidence that an op has about its attempt: the error it
 // returns, marked, is judged by it and by nothing else. It returns nil for a
-// nil err. Of several marks the outermost counts; marks inside the [*Error] of
+// nil err. Of several marks the outermost counts; of joined errors all must be
+// evidence; marks inside the [*Error] of
 // another client's call say nothing about this one.
 func Mark(err error, as Outcome) error {
 	if err == nil {
@@ -83,12 +85,15 @@ func Classify(ctx context.Context, err error) Outcome {
 	if err == nil {
 		return Succeeded
 	}
-	o, known := evidence(err)
-	if !known {
+	o, from := evidence(err)
+	switch {
+	case from == nothing && ctx.Err() != nil:
+		o = Abandoned
+	case from == nothing:
 		o = Ambiguous
-		if ctx.Err() != nil {
-			o = Abandoned
-		}
+	case from == inferred && ctx.Err() != nil: // the caller left while it was dialling: no fault of the node's
+		o = Abandoned
+		o.Effect = retry.None
 	}
 	if o.Again && find(err, isPermanent) {
 		o.Again = false
@@ -101,24 +106,68 @@ func isPermanent(err error) bool {
 	return ok
 }
 
-// evidence looks for what is certain.
-func evidence(err error) (o Outcome, known bool) {
-	known = find(err, func(err error) bool {
-		switch e := err.(type) { //nolint:errorlint // find walks the tree
+// What evidence an error is.
+const (
+	nothing  = iota
+	inferred // from its type
+	stated   // by Mark
+)
+
+// evidence looks for what is certain, from the outside in. Of several errors
+// that are joined, one without evidence makes the whole uncertain: "connection
+// lost; reconnect: refused" may have been carried out before it was lost. Nor
+// does it look into another call's *Error: what that call came to says nothing
+// about this attempt, which may have done more.
+func evidence(err error) (o Outcome, from int) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		switch e := err.(type) { //nolint:errorlint // this is the walk
+		case *Error:
+			return Outcome{}, nothing
 		case *markedError:
-			o = e.as
-			return true
+			return e.as, stated
 		case *net.OpError:
-			o = NotSent
-			return e.Op == "dial" || e.Op == "socks connect"
-		case *net.DNSError, tls.RecordHeaderError, *tls.CertificateVerificationError,
+			if e.Op == "dial" || e.Op == "socks connect" {
+				return notSent(e), inferred
+			}
+		case *net.DNSError, *tls.CertificateVerificationError,
 			x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError:
-			o = NotSent
-			return true
+			return NotSent, inferred
+		case tls.RecordHeaderError:
+			if e.Conn != nil { // the first record; later ones have none, and come after the request
+				return NotSent, inferred
+			}
+		case interface{ Unwrap() []error }:
+			return allEvidence(e.Unwrap())
 		}
-		return false
-	})
-	return o, known
+	}
+	return Outcome{}, nothing
+}
+
+// allEvidence is that of joined errors: the most careful, if all have some.
+func allEvidence(errs []error) (o Outcome, from int) {
+	for i, err := range errs {
+		other, f := evidence(err)
+		if f == nothing {
+			return Outcome{}, nothing
+		}
+		if i == 0 || (other.Effect == retry.Possible && o.Effect != retry.Possible) {
+			o = other
+		}
+		from = max(from, f)
+	}
+	return o, from
+}
+
+// notSent is a dial that failed. Where we have run out of files or ports
+// ourselves, the node has no part in it.
+func notSent(err error) Outcome {
+	o := NotSent
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS} {
+		if errors.Is(err, own) {
+			o.Node = breaker.Ignored
+		}
+	}
+	return o
 }
 
 // find walks the tree of err, depth first, and stops at the first error that

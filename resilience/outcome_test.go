@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cenkalti/backoff/v4"
@@ -57,6 +59,10 @@ func TestClassify(t *testing.T) {
 		Why: retry.Exhausted, Err: resilience.Mark(errOp, resilience.NotSent),
 		Attempts: []resilience.Attempt{{Outcome: resilience.NotSent}},
 	}
+	conn, other := net.Pipe()
+	t.Cleanup(func() { _, _ = conn.Close(), other.Close() })
+	ours := resilience.NotSent
+	ours.Node = breaker.Ignored
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	tests := []struct {
 		name string
@@ -73,7 +79,12 @@ func TestClassify(t *testing.T) {
 		{"read", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, resilience.Ambiguous},
 		{"write", &net.OpError{Op: "write", Err: errors.New("broken pipe")}, resilience.Ambiguous},
 		{"DNS", &net.DNSError{Err: "no such host", Name: "x"}, resilience.NotSent},
-		{"TLS record", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, resilience.NotSent},
+		{"TLS record, the first", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake", Conn: conn}, resilience.NotSent},
+		{"TLS record, after the handshake", tls.RecordHeaderError{Msg: "unknown record"}, resilience.Ambiguous},
+		{"dial, out of ports", &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}, ours},
+		{"dial, out of files", &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, ours},
+		{"lost, and not found again", fmt.Errorf("%w; reconnect: %w", io.ErrUnexpectedEOF, dial), resilience.Ambiguous},
+		{"two dials", errors.Join(dial, dial), resilience.NotSent},
 		{"TLS certificate", &tls.CertificateVerificationError{Err: errOp}, resilience.NotSent},
 		{"unknown authority", x509.UnknownAuthorityError{}, resilience.NotSent},
 		{"a timeout of its own", timeoutErr{errOp}, resilience.Ambiguous},
@@ -83,7 +94,9 @@ func TestClassify(t *testing.T) {
 
 		{"marked", resilience.Mark(errOp, resilience.Failed), resilience.Failed},
 		{"marked, wrapped", fmt.Errorf("x: %w", resilience.Mark(errOp, resilience.Refused)), resilience.Refused},
-		{"marked, joined", errors.Join(errOp, resilience.Mark(errOp, resilience.Refused)), resilience.Refused},
+		{"marked, joined with the unknown", errors.Join(errOp, resilience.Mark(errOp, resilience.Refused)), resilience.Ambiguous},
+		{"joined, marked", resilience.Mark(errors.Join(errOp, dial), resilience.Refused), resilience.Refused},
+		{"marked, joined with evidence", errors.Join(resilience.Mark(errOp, resilience.Refused), dial), resilience.Refused},
 		{"marked twice: the outer", resilience.Mark(resilience.Mark(errOp, resilience.NotSent), resilience.Failed), resilience.Failed},
 		{"marked against the evidence", resilience.Mark(dial, resilience.Ambiguous), resilience.Ambiguous},
 		{"marked, and cut", &resilience.TimeoutError{After: ms, Err: resilience.Mark(errOp, resilience.NotSent)}, resilience.NotSent},
@@ -94,7 +107,7 @@ func TestClassify(t *testing.T) {
 
 		{"another call's error", nested, resilience.Ambiguous},
 		{"another call's error, wrapped", fmt.Errorf("x: %w", nested), resilience.Ambiguous},
-		{"another call's error, joined with evidence", errors.Join(nested, dial), resilience.NotSent},
+		{"another call's error, joined with evidence", errors.Join(nested, dial), resilience.Ambiguous},
 		{"another call's error, marked", resilience.Mark(nested, resilience.Failed), resilience.Failed},
 		{"permanent inside another call's error", &resilience.Error{Err: backoff.Permanent(errOp)}, resilience.Ambiguous},
 	}
@@ -104,12 +117,14 @@ func TestClassify(t *testing.T) {
 			if got := resilience.Classify(context.Background(), tt.err); got != tt.want {
 				t.Errorf("%+v, want %+v", got, tt.want)
 			}
-			// With the caller gone, what is certain stays certain.
+			// With the caller gone, what is certain of the effect stays certain,
+			// and the node is not to blame.
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			want := tt.want
-			if want.Name == "ambiguous" && !isMarked(tt.name) {
+			if !isMarked(tt.name) && tt.err != nil {
 				want = resilience.Abandoned
+				want.Effect = tt.want.Effect
 			}
 			if got := resilience.Classify(ctx, tt.err); got != want {
 				t.Errorf("caller gone: %+v, want %+v", got, want)
@@ -118,7 +133,9 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func isMarked(name string) bool { return name == "marked against the evidence" }
+func isMarked(name string) bool {
+	return strings.Contains(name, "marked") && name != "marked, joined with the unknown"
+}
 
 func TestMark(t *testing.T) {
 	t.Parallel()

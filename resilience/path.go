@@ -10,6 +10,9 @@ import (
 	"github.com/holdfast-go/holdfast/selector"
 )
 
+// ErrNoKey is returned for a call that is hinted as Keyed and has no key.
+var ErrNoKey = errors.New("resilience: hint.key: want the idempotency key of a Keyed call, got none")
+
 // Op is one attempt of a call, made to node. It should end when ctx does; one
 // that does not is waited for. It may run more than once in a call, and
 // (with hedging) more than once at a time: let each run have its own result.
@@ -38,7 +41,7 @@ func (c *Client) Call(ctx context.Context, hint Hint, fn Func) error {
 
 // Do makes a call with a result. Each attempt's result is its own: what an
 // abandoned attempt still writes is never seen. It is the zero value with an
-// error, and where a [Fallback] answered. It allocates what the compiler moves
+// error, and where a [Fallback] answered for attempts that failed. It allocates what the compiler moves
 // to the heap for the result: two small objects, besides what op allocates.
 func Do[T any](ctx context.Context, c *Client, hint Hint, op func(context.Context, *selector.Node) (T, error)) (T, error) {
 	var result T
@@ -52,15 +55,24 @@ func Do[T any](ctx context.Context, c *Client, hint Hint, op func(context.Contex
 		}
 		return err
 	})
-	return result, err
+	if err != nil { // a wrapper may have made an error of a success
+		var none T
+		return none, err
+	}
+	return result, nil
 }
 
 // The way of a call: run → your wrappers, bulkhead, fallback, service breaker
 // → Retry → Select → Timeout → your attempt wrappers → attempt → op.
 
 func (c *Client) run(ctx context.Context, hint Hint, op Op, fn Func) error {
-	if ctx == nil {
+	switch {
+	case c == nil:
+		return errors.New("resilience: client: want one made by New, got nil")
+	case ctx == nil:
 		return errors.New("resilience: ctx: want a context, got nil")
+	case hint.Idempotency == retry.Keyed && hint.Key == "":
+		return ErrNoKey
 	}
 	p := c.path.Load()
 	f := frames.Get().(*frame)
@@ -72,6 +84,9 @@ func (c *Client) run(ctx context.Context, hint Hint, op Op, fn Func) error {
 		call.method = m
 	}
 	call.Idempotency = hint.Idempotency.Or(call.method.Idempotency).Or(hint.Default)
+	if call.Idempotency == retry.Keyed && call.Key == "" {
+		call.Idempotency = retry.NonIdempotent // a setting cannot promise for a key that is not there
+	}
 	err := p.call(ctx, call)
 	f.release() // not after a panic: somebody may still hold the Call
 	return err

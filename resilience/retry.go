@@ -5,28 +5,28 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/retry"
 )
 
 // Retries configures [Retry]. The zero value retries nothing.
 type Retries struct {
-	Attempts int                    // in all; 0 and 1: no retries. A method's setting goes before it
-	Backoff  func() backoff.BackOff // makes a call's intervals; nil: none
-	Verbatim bool                   // take the intervals as they are; false: full jitter over them
-	Hook     retry.Hook             // nil: retry.OnError
-	Budget   *retry.Budget          // nil: unbounded
-	Observer Observer               // nil: nobody listens
-	Clock    clock.Clock            // nil: the real one
+	Policy   retry.Policy
+	Methods  map[string]retry.Policy // by Call.Method; a zero field is Policy's
+	Budget   *retry.Budget           // nil: unbounded
+	Observer Observer                // nil: nobody listens
+	Clock    clock.Clock             // nil: the real one
 }
 
 // Retry tries again as long as another attempt is safe, worth it, affordable
 // and in time ([retry.Decide]). It is the scheduler of attempts: without
 // hedging they follow each other on the caller's goroutine.
 func Retry(cfg Retries) Wrapper {
-	r := &retrier{Retries: cfg}
+	r := &retrier{Retries: cfg, methods: make(map[string]*retry.Policy, len(cfg.Methods))}
+	for name, p := range cfg.Methods {
+		p = p.Or(cfg.Policy)
+		r.methods[name] = &p
+	}
 	if r.Clock == nil {
 		r.Clock = clock.System
 	}
@@ -35,7 +35,20 @@ func Retry(cfg Retries) Wrapper {
 	}
 }
 
-type retrier struct{ Retries }
+type retrier struct {
+	Retries
+	methods map[string]*retry.Policy
+}
+
+// policy is the one of the call's method.
+func (r *retrier) policy(call *Call) *retry.Policy {
+	if len(r.methods) > 0 {
+		if p := r.methods[call.Method]; p != nil {
+			return p
+		}
+	}
+	return &r.Policy
+}
 
 func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 	f := call.frame
@@ -46,10 +59,8 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 	if err := ctx.Err(); err != nil {
 		return r.end(call, f, call.Start, retry.Cancelled, ended(ctx))
 	}
-	allowed := max(r.Attempts, 1)
-	if call.method != nil && call.method.Attempts > 0 {
-		allowed = call.method.Attempts
-	}
+	policy := r.policy(call)
+	allowed := max(policy.Attempts, 1)
 	a, t := &f.attempt, &f.try
 	for number, start := 1, call.Start; ; number++ {
 		t.begin(f.tried, allowed, r.Budget)
@@ -75,7 +86,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			return nil
 		}
 		f.record(a, err)
-		wait, why, hookErr := r.next(ctx, a, f, err)
+		wait, why, hookErr := r.next(ctx, policy, a, f, err)
 		if why != retry.Granted {
 			if t.reserved {
 				r.Budget.Return()
@@ -99,7 +110,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 }
 
 // next decides about another attempt after a, which failed with err.
-func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.Duration, retry.Reason, error) {
+func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, err error) (time.Duration, retry.Reason, error) {
 	if ctx.Err() != nil {
 		return 0, retry.Cancelled, ended(ctx)
 	}
@@ -107,7 +118,7 @@ func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.
 	o := t.outcome
 	q := retry.Question{
 		Try:  retry.Try{Method: a.Method, Idempotency: a.Idempotency, Attempt: a.Attempt, Effect: o.Effect, Again: o.Again, Err: err},
-		Hook: r.Hook, Max: t.allowed,
+		Hook: p.Hook, Max: t.allowed,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		q.Deadline, q.Left = true, deadline.Sub(a.ended())
@@ -119,7 +130,7 @@ func (r *retrier) next(ctx context.Context, a *Call, f *frame, err error) (time.
 	// Nothing reached the node, and there is another: no reason to wait.
 	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
 	if why == retry.Granted && !elsewhere {
-		f.pauses.New, f.pauses.Verbatim = r.Backoff, r.Verbatim
+		f.pauses.New, f.pauses.Verbatim = p.Backoff, p.Verbatim
 		q.Wait = f.pauses.Next(r.Clock, o.After)
 		if t.reserved && q.Deadline { // it was cut for the sake of the next, which must have its chance
 			q.Wait = min(q.Wait, max(q.Left-q.Need-1, 0))

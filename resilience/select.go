@@ -31,6 +31,9 @@ func Select(cfg Selects) Wrapper {
 		cfg.Clock = clock.System
 	}
 	return func(next Func) Func {
+		if cfg.Selector == nil {
+			return failing("select: selector: want one, got nil")
+		}
 		return func(ctx context.Context, call *Call) error { return cfg.attempt(ctx, call, next) }
 	}
 }
@@ -79,7 +82,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 // deadline ran out, if by then it was old for what an attempt usually takes.
 func (s *Selects) old(ctx context.Context, call *Call) {
 	o := &call.try.outcome
-	if o.Effect != retry.Possible || o.Node != breaker.Ignored || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if o.Name != Abandoned.Name || o.Node != breaker.Ignored || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
 	}
 	if usual := s.Selector.Typical(); usual > 0 && call.try.elapsed > oldAge*usual {

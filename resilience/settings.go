@@ -6,8 +6,10 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/retry"
 )
 
@@ -76,6 +78,7 @@ type MethodSettings struct {
 	Attempts       int               `json:"attempts,omitempty" yaml:"attempts,omitempty"`
 	AttemptTimeout time.Duration     `json:"attemptTimeout,omitempty" yaml:"attemptTimeout,omitempty"`
 	Timeout        time.Duration     `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+	Backoff        BackoffSettings   `json:"backoff,omitzero" yaml:"backoff,omitempty"` // as a whole, in place of Settings.Backoff
 	Idempotency    retry.Idempotency `json:"idempotency,omitempty" yaml:"idempotency,omitempty"`
 }
 
@@ -143,25 +146,22 @@ func (s Settings) Validate() error {
 	var v problems
 	v.attempts("attempts", s.Attempts)
 	v.duration("timeout", s.Timeout)
-	v.check(!math.IsNaN(s.Backoff.Multiplier) && (s.Backoff.Multiplier == 0 || (s.Backoff.Multiplier >= 1 && s.Backoff.Multiplier <= 100)),
-		"backoff.multiplier", s.Backoff.Multiplier, "1 to 100 (0: default 2)")
-	v.duration("backoff.max", s.Backoff.Max)
-	b := s.Backoff.withDefaults()
-	v.check(b.Initial <= b.Max || s.Backoff.Max < 0, "backoff.initial", b.Initial, fmt.Sprintf("at most backoff.max, %v", b.Max))
+	v.backoff("backoff", s.Backoff)
 	v.add(s.Budget.config().Validate())
 	_, err := newStrategy(s.Strategy)
 	v.add(err)
 	v.add(s.Ejection.config().Validate())
-	v.add(prefix("breaker", s.Breaker.config().Check()))
+	v.add(within("breaker", s.Breaker.config().Check()))
 	if s.ServiceBreaker != nil {
 		cfg, err := s.ServiceBreaker.config()
-		v.add(prefix("serviceBreaker", errors.Join(err, cfg.Check())))
+		v.add(within("serviceBreaker", errors.Join(err, cfg.Check())))
 	}
 	v.check(s.Bulkhead >= 0, "bulkhead", s.Bulkhead, "0 (no limit) or more calls at once")
 	for _, name := range slices.Sorted(maps.Keys(s.Methods)) {
 		m := s.Methods[name]
 		v.attempts(fmt.Sprintf("methods[%q].attempts", name), m.Attempts)
 		v.duration(fmt.Sprintf("methods[%q].timeout", name), m.Timeout)
+		v.backoff(fmt.Sprintf("methods[%q].backoff", name), m.Backoff)
 		v.check(m.Idempotency <= retry.NonIdempotent, fmt.Sprintf("methods[%q].idempotency", name), m.Idempotency, "one of the declared kinds")
 	}
 	return errors.Join(v...)
@@ -195,15 +195,59 @@ func (p *problems) duration(field string, d time.Duration) {
 	p.check(d >= 0, field, d, "0 (default) or more")
 }
 
+func (p *problems) backoff(field string, b BackoffSettings) {
+	p.check(!math.IsNaN(b.Multiplier) && (b.Multiplier == 0 || (b.Multiplier >= 1 && b.Multiplier <= 100)),
+		field+".multiplier", b.Multiplier, "1 to 100 (0: default 2)")
+	p.duration(field+".max", b.Max)
+	d := b.withDefaults()
+	p.check(d.Initial <= d.Max || b.Max < 0, field+".initial", d.Initial, fmt.Sprintf("at most %s.max, %v", field, d.Max))
+}
+
 func (p *problems) add(err error) {
 	if err != nil {
 		*p = append(*p, err)
 	}
 }
 
-func prefix(field string, err error) error {
+// prefix puts a word before each line of what is wrong.
+func prefix(word string, err error) error {
+	return each(err, func(err error) error { return fmt.Errorf("%s: %w", word, err) })
+}
+
+// within names the fields of a breaker's configuration as the settings do:
+// "CUSUM.Baseline" in serviceBreaker is serviceBreaker.baseline.
+func within(path string, err error) error {
+	return each(err, func(err error) error {
+		var f *breaker.FieldError
+		if !errors.As(err, &f) {
+			return fmt.Errorf("%s.%w", path, err)
+		}
+		name := f.Field[strings.LastIndexByte(f.Field, '.')+1:]
+		return &settingError{text: fmt.Sprintf("%s.%s %v: want %s", path, strings.ToLower(name[:1])+name[1:], f.Value, f.Want), err: err}
+	})
+}
+
+// settingError is another room's error under the name that the settings use.
+type settingError struct {
+	text string
+	err  error
+}
+
+func (e *settingError) Error() string { return e.text }
+func (e *settingError) Unwrap() error { return e.err }
+
+// each maps the errors that are joined in err.
+func each(err error, f func(error) error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", field, err)
+	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // joined here, not wrapped
+	if !ok {
+		return f(err)
+	}
+	var out []error
+	for _, e := range list.Unwrap() {
+		out = append(out, each(e, f))
+	}
+	return errors.Join(out...)
 }

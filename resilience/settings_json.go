@@ -162,11 +162,11 @@ func readDuration(data []byte, v reflect.Value, at string) error {
 	return nil
 }
 
-// readObject calls field for each member, in the order of their names, and
-// joins what is wrong.
+// readObject calls field for each member, in order, and joins what is wrong;
+// a member that is there twice is.
 func readObject(data []byte, at string, field func(string, json.RawMessage) error) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
+	var whole map[string]json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
 			return fmt.Errorf("%s: want object, got %s", join("settings", at), kind.Value)
@@ -174,10 +174,27 @@ func readObject(data []byte, at string, field func(string, json.RawMessage) erro
 		return err
 	}
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		errs = append(errs, field(name, members[name]))
+	seen := make(map[string]bool, len(whole))
+	for in := json.NewDecoder(bytes.NewReader(data)); ; {
+		token, err := in.Token()
+		if err != nil { // the end: the whole has been read once
+			return errors.Join(errs...)
+		}
+		name, ok := token.(string)
+		if !ok {
+			continue // a brace
+		}
+		var member json.RawMessage
+		if err := in.Decode(&member); err != nil {
+			return err
+		}
+		if seen[name] {
+			errs = append(errs, fmt.Errorf("%s: there twice", join(at, name)))
+			continue
+		}
+		seen[name] = true
+		errs = append(errs, field(name, member))
 	}
-	return errors.Join(errs...)
 }
 
 func join(at, name string) string {

@@ -137,7 +137,7 @@ func TestSuccess(t *testing.T) {
 	for kind := retry.Unspecified; kind <= retry.NonIdempotent; kind++ {
 		b := newBench(nil)
 		client := newClient(t, b, config{})
-		if err := do(t, b, client, resilience.Hint{Idempotency: kind}, b.Op); err != nil || b.Attempts("a") != 1 {
+		if err := do(t, b, client, resilience.Hint{Idempotency: kind, Key: "k"}, b.Op); err != nil || b.Attempts("a") != 1 {
 			t.Errorf("%v: %v after %d attempts", kind, err, b.Attempts("a"))
 		}
 	}

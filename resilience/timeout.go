@@ -100,6 +100,7 @@ type cutter struct {
 	cancel context.CancelCauseFunc // nil: must not be cut
 	by     Cutter                  // cuts, in place of cancel
 	cut    bool
+	panics any // what a listener threw at fire, for the attempt's own goroutine
 }
 
 var cutters = sync.Pool{New: func() any {
@@ -130,7 +131,11 @@ func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.
 	}()
 	err := next(ctx, call)
 	returned = true
-	if cut := c.end(); cut {
+	cut := c.end()
+	if c.panics != nil {
+		panic(c.panics)
+	}
+	if cut {
 		call.try.reserved = true
 		if err != nil {
 			err = &TimeoutError{After: d, Err: err}
@@ -142,9 +147,22 @@ func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.
 // fire is what happens at the timeout: a cut, or the word that the node is
 // slow, which reaches listeners and is spoken outside the lock.
 func (c *cutter) fire() {
-	if tell := c.cutOrMark(); tell != nil {
-		tell()
+	tell := c.cutOrMark()
+	if tell == nil {
+		return
 	}
+	defer func() {
+		// On a timer's goroutine a listener's panic would end the process. It
+		// goes to the attempt's, or to nobody if that is over.
+		if thrown := recover(); thrown != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.call != nil {
+				c.panics = thrown
+			}
+		}
+	}()
+	tell()
 }
 
 func (c *cutter) cutOrMark() (tell func()) {

@@ -36,13 +36,13 @@ type BudgetConfig struct {
 func (c BudgetConfig) Validate() error {
 	var errs []error
 	if math.IsNaN(c.Share) || c.Share > 10 {
-		errs = append(errs, fmt.Errorf("budget share %v: want at most 10 (0: default 0.2, negative: no budget)", c.Share))
+		errs = append(errs, fmt.Errorf("budget.share %v: want above 0, at most 10 (0: default 0.2, negative: no budget)", c.Share))
 	}
 	if math.IsNaN(c.Floor) || math.IsInf(c.Floor, 1) {
-		errs = append(errs, fmt.Errorf("budget floor %v: want a finite number of retries a second (0: default 2, negative: none)", c.Floor))
+		errs = append(errs, fmt.Errorf("budget.floor %v: want a finite number of retries a second (0: default 2, negative: none)", c.Floor))
 	}
 	if c.Window < 0 {
-		errs = append(errs, fmt.Errorf("budget window %v: want 0 (default 10s) or more", c.Window))
+		errs = append(errs, fmt.Errorf("budget.window %v: want 0 (default 10s) or more", c.Window))
 	}
 	return errors.Join(errs...)
 }
@@ -136,6 +136,9 @@ func (b *Budget) Take(now time.Time) bool {
 
 // Return gives back a retry that was taken and not made.
 func (b *Budget) Return() {
+	if b == nil { // unbounded: nothing was taken
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens = min(b.tokens+1, b.most())

@@ -9,6 +9,8 @@ package retry
 import (
 	"fmt"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 )
 
 // Idempotency is what is known about carrying a call out more than once.
@@ -134,6 +136,29 @@ func Always(Try) (bool, error) { return true, nil }
 // OnError asks for another attempt where one could end differently. It is
 // what happens without a hook.
 func OnError(t Try) (bool, error) { return t.Again, nil }
+
+// Policy is how a call, or the calls of one method, may be retried. The zero
+// Policy retries nothing.
+type Policy struct {
+	Attempts int                    // in all, the first included; 0 and 1: no retries
+	Backoff  func() backoff.BackOff // makes a call's intervals, at its first retry; nil: no pauses
+	Verbatim bool                   // take the intervals as they are; false: full jitter over them
+	Hook     Hook                   // may stop retries or ask for more; nil: OnError
+}
+
+// Or returns p with its zero fields taken from q; Verbatim goes with Backoff.
+func (p Policy) Or(q Policy) Policy {
+	if p.Attempts == 0 {
+		p.Attempts = q.Attempts
+	}
+	if p.Backoff == nil {
+		p.Backoff, p.Verbatim = q.Backoff, q.Verbatim
+	}
+	if p.Hook == nil {
+		p.Hook = q.Hook
+	}
+	return p
+}
 
 // Question is all that [Decide] looks at.
 type Question struct {

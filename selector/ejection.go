@@ -46,7 +46,7 @@ func (e Ejection) Validate() error {
 	var errs []error
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("ejection %s %v: want %s", field, value, want))
+			errs = append(errs, fmt.Errorf("ejection.%s %v: want %s", field, value, want))
 		}
 	}
 	check(e.FalseAlarm == 0 || (e.FalseAlarm >= 100 && e.FalseAlarm <= 1e15), "falseAlarm", e.FalseAlarm, "100 to 1e15 calls (0: default 1e6)")

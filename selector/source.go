@@ -16,7 +16,8 @@ type Source interface {
 	// believed either.
 	Watch(report func([]Node, error)) error
 
-	// Close ends the watch: report is not called after it has returned.
+	// Close ends the watch: no report begins after it has returned. One that
+	// is under way may still end; the Selector does not believe it.
 	Close() error
 }
 
@@ -50,6 +51,9 @@ func (s static) Watch(report func([]Node, error)) error {
 	}
 	return s.err
 }
+
+// Check lets those who hold the source look before they watch.
+func (s static) Check() error { return s.err }
 
 func (static) Close() error { return nil }
 

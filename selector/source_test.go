@@ -91,9 +91,9 @@ func TestNewRefuses(t *testing.T) {
 		{
 			"thresholds",
 			Config{Source: broken, Ejection: Ejection{FalseAlarm: 99, Excess: .91, Baseline: -1, MaxShare: 1.1}},
-			[]string{"ejection falseAlarm 99: want 100 to", "ejection excess 0.91: want", "ejection baseline -1: want", "ejection maxShare 1.1: want"},
+			[]string{"ejection.falseAlarm 99: want 100 to", "ejection.excess 0.91: want", "ejection.baseline -1: want", "ejection.maxShare 1.1: want"},
 		},
-		{"all at once", Config{Ejection: Ejection{MaxShare: -1}}, []string{"source: want one", "ejection maxShare -1"}},
+		{"all at once", Config{Ejection: Ejection{MaxShare: -1}}, []string{"source: want one", "ejection.maxShare -1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
