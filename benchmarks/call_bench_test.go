@@ -16,12 +16,14 @@ import (
 	"github.com/holdfast-go/holdfast/selector"
 )
 
-// BenchmarkCall is a whole healthy call: holdfast picks a node among several,
-// asks its breaker, counts latency and budget; the peers have one breaker
-// under a retry and choose nothing.
+// BenchmarkCall is a whole healthy call: holdfast picks one of the nodes, asks
+// its breaker, counts latency and budget, and costs the same whatever the
+// number of nodes; the peers have one breaker under a retry and choose
+// nothing, which is nodes=1.
 func BenchmarkCall(b *testing.B) {
 	for _, s := range callStacks() {
-		b.Run("stack="+s.name+"/mode=serial", func(b *testing.B) {
+		name := fmt.Sprintf("stack=%s/nodes=%d", s.name, s.nodes)
+		b.Run(name+"/mode=serial", func(b *testing.B) {
 			call := s.make(b)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -30,7 +32,7 @@ func BenchmarkCall(b *testing.B) {
 				}
 			}
 		})
-		b.Run("stack="+s.name+"/mode=parallel", func(b *testing.B) {
+		b.Run(name+"/mode=parallel", func(b *testing.B) {
 			call := s.make(b)
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
@@ -41,22 +43,6 @@ func BenchmarkCall(b *testing.B) {
 					}
 				}
 			})
-		})
-	}
-}
-
-// BenchmarkNodes shows that a call costs the same whatever the number of
-// nodes.
-func BenchmarkNodes(b *testing.B) {
-	for _, n := range []int{1, 3, 100, 10_000} {
-		b.Run(fmt.Sprintf("stack=holdfast/nodes=%d", n), func(b *testing.B) {
-			call := holdfastCall(b, n, 0)
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := call(); err != nil {
-					b.Fatal(err)
-				}
-			}
 		})
 	}
 }
@@ -74,9 +60,11 @@ func BenchmarkTimeout(b *testing.B) {
 		name string
 		call func() error
 	}{
-		{"bare", bare}, {"holdfast", holdfastCall(b, 3, time.Second)}, {"holdfast-without", holdfastCall(b, 3, 0)},
+		{"bare/nodes=1", bare},
+		{"holdfast/nodes=3", holdfastCall(b, 3, time.Second)},
+		{"holdfast-without/nodes=3", holdfastCall(b, 3, 0)},
 	} {
-		b.Run("stack="+s.name, func(b *testing.B) {
+		b.Run("stack="+s.name+"/mode=serial", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := s.call(); err != nil {
@@ -88,25 +76,29 @@ func BenchmarkTimeout(b *testing.B) {
 }
 
 type callStack struct {
-	name string
-	make func(testing.TB) func() error
+	name  string
+	nodes int
+	make  func(testing.TB) func() error
 }
 
 func callStacks() []callStack {
-	return []callStack{
-		{"holdfast", func(tb testing.TB) func() error { return holdfastCall(tb, 3, 0) }},
-		{"failsafe", func(testing.TB) func() error {
+	var stacks []callStack
+	for _, n := range []int{1, 3, 100, 10_000} {
+		stacks = append(stacks, callStack{"holdfast", n, func(tb testing.TB) func() error { return holdfastCall(tb, n, 0) }})
+	}
+	return append(stacks, []callStack{
+		{"failsafe", 1, func(testing.TB) func() error {
 			executor := failsafe.With(retrypolicy.NewWithDefaults[any](), circuitbreaker.NewWithDefaults[any]())
 			op := func() (any, error) { return nil, nil }
 			return func() error { _, err := executor.Get(op); return err }
 		}},
-		{"failsafe-with", func(testing.TB) func() error {
+		{"failsafe-with", 1, func(testing.TB) func() error {
 			retry, breaker := retrypolicy.NewWithDefaults[any](), circuitbreaker.NewWithDefaults[any]()
 			op := func() (any, error) { return nil, nil }
 			return func() error { _, err := failsafe.With(retry, breaker).Get(op); return err }
 		}},
 		// Three attempts and the caller's context, as holdfast has them.
-		{"gobreaker-backoff", func(testing.TB) func() error {
+		{"gobreaker-backoff", 1, func(testing.TB) func() error {
 			breaker := gobreaker.NewCircuitBreaker[any](gobreaker.Settings{})
 			op := func() (any, error) { return nil, nil }
 			attempt := func() error { _, err := breaker.Execute(op); return err }
@@ -116,13 +108,13 @@ func callStacks() []callStack {
 			}
 		}},
 		// Fifteen minutes of attempts, deaf to the context: the least that can be written.
-		{"gobreaker-backoff-least", func(testing.TB) func() error {
+		{"gobreaker-backoff-least", 1, func(testing.TB) func() error {
 			breaker := gobreaker.NewCircuitBreaker[any](gobreaker.Settings{})
 			op := func() (any, error) { return nil, nil }
 			attempt := func() error { _, err := breaker.Execute(op); return err }
 			return func() error { return backoff.Retry(attempt, backoff.NewExponentialBackOff()) }
 		}},
-	}
+	}...)
 }
 
 func holdfastCall(tb testing.TB, nodes int, attemptTimeout time.Duration) func() error {
