@@ -1,6 +1,7 @@
 package ejection
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,22 @@ type Report struct {
 	Seed          uint64      `json:"seed"`
 	Detections    []Detection `json:"detections"`
 	Falses        []False     `json:"falseEjections"`
+}
+
+// Run makes both tables. That no row matches o.Rows is an error.
+func Run(o Options) (*Report, error) {
+	detections, err := Detections(o)
+	if err != nil {
+		return nil, err
+	}
+	falses, err := Falses(o)
+	if err != nil {
+		return nil, err
+	}
+	if len(detections)+len(falses) == 0 {
+		return nil, fmt.Errorf("rows %q: want a regular expression that matches a row's name, such as %q", o.Rows, detectRows[0].name)
+	}
+	return &Report{SchemaVersion: 1, Seeds: o.Seeds, Seed: o.Seed, Detections: detections, Falses: falses}, nil
 }
 
 // MarshalJSON leaves out what is infinite: a node that was never ejected.
@@ -32,7 +49,14 @@ func (d Detection) MarshalJSON() ([]byte, error) {
 }
 
 // Print writes the tables for people.
-func (r Report) Print(w io.Writer) {
+func (r Report) Print(w io.Writer) error {
+	var b bytes.Buffer
+	r.print(&b)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (r Report) print(w io.Writer) {
 	fmt.Fprintf(w, "%d seeds from %d, %g calls/s a node, %v service time, %v attempt timeout, default settings, through Client.Do\n\n",
 		r.Seeds, r.Seed, RatePerNode, Service, Timeout)
 	fmt.Fprintf(w, "%-42s %13s %13s %15s %7s %6s %8s\n", "calls to eject (p50/p99)", "measured", "design", "ms", "missed", "false", "failed")

@@ -36,18 +36,18 @@ type Detection struct {
 
 // False is a row of the table of false ejections.
 type False struct {
-	Name         string
-	Attempts     int
-	Ejections    int
-	PerMillion   float64 // ejections per million attempts
-	Upper        float64 // of its 95 % confidence interval
-	Runs         int
-	RunsWithAny  float64 // share of runs with any ejection
-	RunsUpper    float64 // of its 95 % confidence interval
-	Want         float64 // the design's figure: per million attempts, or …
-	WantRuns     float64 // … share of runs
-	PerBurst     bool    // count ejections as they are, not per million
-	CountsByRuns bool
+	Name         string  `json:"name"`
+	Attempts     int     `json:"attempts"`
+	Ejections    int     `json:"ejections"`
+	PerMillion   float64 `json:"perMillion"` // ejections per million attempts
+	Upper        float64 `json:"upper"`      // of its 95 % confidence interval
+	Runs         int     `json:"runs"`
+	RunsWithAny  float64 `json:"runsWithAny"`  // share of runs with any ejection
+	RunsUpper    float64 `json:"runsUpper"`    // of its 95 % confidence interval
+	Want         float64 `json:"want"`         // the design's figure: per million attempts, or …
+	WantRuns     float64 `json:"wantRuns"`     // … share of runs
+	PerBurst     bool    `json:"perBurst"`     // per 800 bursts, not per million attempts
+	CountsByRuns bool    `json:"countsByRuns"` // judged by RunsWithAny
 }
 
 type detectRow struct {
@@ -70,7 +70,7 @@ var detectRows = []detectRow{
 
 // Detections runs the rows with an ill node.
 func Detections(o Options) ([]Detection, error) {
-	var out []Detection
+	out := []Detection{}
 	for _, row := range detectRows {
 		if !o.wants(row.name) {
 			continue
@@ -158,7 +158,7 @@ const burstsPerRun = 4
 
 // Falses runs the rows in which no node is worse than the others.
 func Falses(o Options) ([]False, error) {
-	var out []False
+	out := []False{}
 	for _, row := range falseRows {
 		if !o.wants(row.name) {
 			continue

@@ -201,8 +201,8 @@ func TestJudge(t *testing.T) {
 			if slices.Contains(c.faults, f) {
 				want = 1
 			}
-			if got := r.Judge("s"); len(got) != want {
-				t.Errorf("%s, %s: violations %q, want %d", c.name, f, got, want)
+			if got := r.Judge("s"); len(got) != want || got == nil || r.Violations == nil {
+				t.Errorf("%s, %s: violations %#v, want %d and never nil", c.name, f, got, want)
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func (cfg Config) Validate() error {
 			cfg.Rate, math.Ceil(cfg.Rate*minMet/met), cfg.Nodes, cfg.Duration)
 	}
 	if err := cfg.Fault.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("fault %w", err))
+		errs = append(errs, fmt.Errorf("fault %q: %w", string(cfg.Fault), err))
 	}
 	last := math.MaxUint16 - 1 - cfg.Nodes
 	check(cfg.Port >= 0 && cfg.Port <= last, "port %d: want 1 to %d, or 0 for free ports", cfg.Port, last)

@@ -24,7 +24,7 @@ const (
 // Faults are all of them.
 var Faults = []Fault{Kill, Stop, Refuse}
 
-// Validate returns an error for what is no fault.
+// Validate returns an error for what is no fault. It names what is one, not f.
 func (f Fault) Validate() error {
 	if slices.Contains(Faults, f) {
 		return nil
@@ -33,7 +33,7 @@ func (f Fault) Validate() error {
 	for i, f := range Faults {
 		names[i] = string(f)
 	}
-	return fmt.Errorf("%q: want %s", string(f), strings.Join(names, ", "))
+	return fmt.Errorf("want %s", strings.Join(names, ", "))
 }
 
 // FaultError says that a fault could not be injected or undone here.

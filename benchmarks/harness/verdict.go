@@ -4,7 +4,7 @@ import "fmt"
 
 // Judge asserts of the stack named name what it promises, and returns and
 // keeps in Violations what did not hold. The other stacks are reported, not
-// judged.
+// judged. Violations is empty, not nil, when everything held.
 //
 // Of every fault: no GET failed, no effect was carried out twice, none that
 // was acknowledged is missing, every POST that failed was answered "may have
@@ -17,6 +17,9 @@ import "fmt"
 // every POST that was sent to it while it was stopped may end in doubt: there
 // the bound is their number, and nothing can be "not sent".
 func (r *Report) Judge(name string) []string {
+	if r.Violations == nil {
+		r.Violations = []string{}
+	}
 	for _, s := range r.Stacks {
 		if s.Name == name {
 			r.Violations = append(r.Violations, s.violations(r.Fault)...)

@@ -9,68 +9,98 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"regexp"
 	"runtime"
+	"strconv"
 
 	"github.com/holdfast-go/holdfast/benchmarks/ejection"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/flags"
 )
+
+// The exit codes.
+const (
+	exitPass   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const usage = `Usage: ejection [flags]
+
+Runs holdfast's call path in virtual time against scripted nodes and prints how
+many calls an ill node gets before it is ejected, and how often a healthy one is.
+Same seed, same output.
+
+Flags:
+  -seeds N      runs of each row, 1 to 100000 (default 400)
+  -seed N       seed of the first run (default 1)
+  -rows REGEXP  only the rows whose names match (default: all)
+  -json         print one JSON document on standard output
+
+Exit codes: 0 pass, 1 a row missed its goal, 2 usage.
+`
+
+// options are the command's flags.
+type options struct {
+	run  ejection.Options
+	json bool
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{run: ejection.Options{Seeds: 400, Seed: 1, Workers: runtime.GOMAXPROCS(0)}}
+	fs := flags.New("ejection")
+	fs.Func("seeds", "", flags.Between(&o.run.Seeds, strconv.Atoi, 1, 100000, "%v to %v runs of each row"))
+	fs.Func("seed", "", flags.Between(&o.run.Seed, flags.Unsigned, 0, math.MaxUint64, "%v to %v"))
+	fs.Func("rows", "", func(s string) (err error) {
+		o.run.Rows, err = regexp.Compile(s)
+		return err
+	})
+	fs.BoolFunc("json", "", flags.Bool(&o.json))
+	if err := flags.Parse(fs, args); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	fs := flag.NewFlagSet("ejection", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	seeds := fs.Int("seeds", 400, "runs of each row, 1 to 100000")
-	seed := fs.Uint64("seed", 1, "seed of the first run")
-	rows := fs.String("rows", "", "only the rows whose names match this regular expression")
-	asJSON := fs.Bool("json", false, "print one JSON document")
-	if err := fs.Parse(args); err != nil {
-		if err == flag.ErrHelp { //nolint:errorlint // as package flag documents it
-			return 0
-		}
-		return 2
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return exitPass
 	}
-	if *seeds < 1 || *seeds > 100000 || fs.NArg() > 0 {
-		fmt.Fprintf(stderr, "ejection: -seeds %d, arguments %q: want 1 to 100000 seeds and no arguments\n", *seeds, fs.Args())
-		return 2
-	}
-	match, err := regexp.Compile(*rows)
 	if err != nil {
-		fmt.Fprintln(stderr, "ejection: -rows:", err)
-		return 2
+		fmt.Fprintf(stderr, "ejection: %s (ejection -h tells more)\n", flags.OneLine(err))
+		return exitUsage
 	}
-	o := ejection.Options{Seeds: *seeds, Seed: *seed, Workers: runtime.GOMAXPROCS(0), Rows: match}
-	detections, err := ejection.Detections(o)
+	report, err := ejection.Run(o.run)
 	if err != nil {
-		fmt.Fprintln(stderr, "ejection:", err)
-		return 2
+		fmt.Fprintln(stderr, "ejection:", flags.OneLine(err))
+		return exitUsage
 	}
-	falses, err := ejection.Falses(o)
-	if err != nil {
-		fmt.Fprintln(stderr, "ejection:", err)
-		return 2
-	}
-	report := ejection.Report{SchemaVersion: 1, Seeds: *seeds, Seed: *seed, Detections: detections, Falses: falses}
-	if *asJSON {
+	if o.json {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(report); err != nil {
-			fmt.Fprintln(stderr, "ejection:", err)
-			return 2
-		}
+		err = enc.Encode(report)
 	} else {
-		report.Print(stdout)
+		err = report.Print(stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "ejection: standard output:", err)
+		return exitUsage
 	}
 	missed := report.Missed()
 	for _, m := range missed {
 		fmt.Fprintln(stderr, "ejection: missed:", m)
 	}
 	if len(missed) > 0 {
-		return 1
+		return exitFailed
 	}
-	return 0
+	return exitPass
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/flags"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
 )
 
@@ -66,46 +67,26 @@ func parseFailover(args []string) (*options, error) {
 	o := &options{cfg: harness.Config{
 		Stacks: allStacks(), Nodes: 2, Rate: 200, Duration: 15 * time.Second, Fault: harness.Kill, Seed: 1,
 	}}
-	fs := flag.NewFlagSet("holdfast failover", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.Func("nodes", "", parse(&o.cfg.Nodes, strconv.Atoi, harness.MinNodes, harness.MaxNodes, "%v to %v hello instances"))
-	fs.Func("rate", "", parse(&o.cfg.Rate, float, harness.MinRate, harness.MaxRate, "%v to %v requests a second"))
-	fs.Func("duration", "", parse(&o.cfg.Duration, time.ParseDuration, harness.MinDuration, harness.MaxDuration, "%v to %v, as in 15s"))
-	fs.Func("seed", "", parse(&o.cfg.Seed, unsigned, 0, 1<<63, "%v to %v"))
-	fs.Func("port", "", parse(&o.cfg.Port, strconv.Atoi, 0, 65535, "%v (free ports) to %v"))
+	fs := flags.New("holdfast failover")
+	fs.Func("nodes", "", flags.Between(&o.cfg.Nodes, strconv.Atoi, harness.MinNodes, harness.MaxNodes, "%v to %v hello instances"))
+	fs.Func("rate", "", flags.Between(&o.cfg.Rate, flags.Float, harness.MinRate, harness.MaxRate, "%v to %v requests a second"))
+	fs.Func("duration", "", flags.Between(&o.cfg.Duration, time.ParseDuration, harness.MinDuration, harness.MaxDuration, "%v to %v, as in 15s"))
+	fs.Func("seed", "", flags.Between(&o.cfg.Seed, flags.Unsigned, 0, 1<<63, "%v to %v"))
+	fs.Func("port", "", flags.Between(&o.cfg.Port, strconv.Atoi, 0, 65535, "%v (free ports) to %v"))
 	fs.Func("fault", "", func(s string) error {
 		o.cfg.Fault = harness.Fault(s)
 		return o.cfg.Fault.Validate()
 	})
 	fs.Func("only", "", o.only)
 	fs.StringVar(&o.cfg.Keep, "keep", "", "")
-	fs.BoolVar(&o.json, "json", false, "")
-	if err := fs.Parse(args); err != nil {
+	fs.BoolFunc("json", "", flags.Bool(&o.json))
+	if err := flags.Parse(fs, args); err != nil {
 		return nil, err
-	}
-	if fs.NArg() > 0 {
-		return nil, fmt.Errorf("argument %q: want flags only", fs.Arg(0))
 	}
 	if err := o.cfg.Validate(); err != nil { // its fields have the flags' names
 		return nil, errors.New("-" + strings.ReplaceAll(err.Error(), "\n", "\n-"))
 	}
 	return o, nil
-}
-
-func float(s string) (float64, error)   { return strconv.ParseFloat(s, 64) }
-func unsigned(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }
-
-// parse returns a flag's function: it reads a value between low and high, and
-// its error names them.
-func parse[T int | float64 | uint64 | time.Duration](dst *T, read func(string) (T, error), low, high T, want string) func(string) error {
-	return func(s string) error {
-		v, err := read(s)
-		if err != nil || !(v >= low && v <= high) { // NaN is neither
-			return fmt.Errorf("want "+want, low, high)
-		}
-		*dst = v
-		return nil
-	}
 }
 
 func (o *options) only(name string) error {
@@ -127,7 +108,7 @@ func failover(ctx context.Context, args []string, std streams) int {
 		return exitPass
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "holdfast failover: %s (holdfast failover -h tells more)\n", oneLine(err))
+		fmt.Fprintf(std.err, "holdfast failover: %s (holdfast failover -h tells more)\n", flags.OneLine(err))
 		return exitUsage
 	}
 	live := newLive(std.err)
@@ -174,11 +155,9 @@ func explain(err error, o *options, w io.Writer) int {
 		fmt.Fprintf(w, "holdfast failover: -port %d: %v: want a port from which the next ones are free too, or 0 for free ones\n", o.cfg.Port, port)
 		return exitUsage
 	}
-	fmt.Fprintln(w, "holdfast failover:", oneLine(err))
+	fmt.Fprintln(w, "holdfast failover:", flags.OneLine(err))
 	return exitFault
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 func writeJSON(w io.Writer, report *harness.Report) error {
 	enc := json.NewEncoder(w)

@@ -59,7 +59,7 @@ func TestBadUsage(t *testing.T) {
 		"failover -seed -1":            {"-seed"},
 		"failover -port -1":            {"-port", "65535"},
 		"failover -port 65535":         {"-port 65535", "65532"},
-		"failover -json=maybe":         {"-json"},
+		"failover -json=maybe":         {"-json", "true or false"},
 		"failover -keep /nonexistent/": {"-keep", "existing directory"},
 	} {
 		code, stdout, stderr := try(t, strings.Fields(args)...)
@@ -68,6 +68,9 @@ func TestBadUsage(t *testing.T) {
 		}
 		if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") {
 			t.Errorf("%q: want one line, got %q", args, stderr)
+		}
+		if _, word, ok := strings.Cut(args, "-fault "); ok && strings.Count(stderr, word) != 1 {
+			t.Errorf("%q: want %q once in %q", args, word, stderr)
 		}
 		for _, w := range want {
 			if !strings.Contains(stderr, w) {

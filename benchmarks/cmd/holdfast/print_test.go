@@ -43,7 +43,9 @@ func someReport() *harness.Report {
 // The keys of the document are a promise; more may be added.
 func TestJSON(t *testing.T) {
 	var out bytes.Buffer
-	if err := writeJSON(&out, someReport()); err != nil {
+	r := someReport()
+	r.Judge("none of them")
+	if err := writeJSON(&out, r); err != nil {
 		t.Fatal(err)
 	}
 	dec := json.NewDecoder(&out)
@@ -66,6 +68,9 @@ func TestJSON(t *testing.T) {
 	has("a stack", stack, "name", "requests", "failed", "duplicated", "ghosts", "inFlightAtFault", "attemptsOnDeadNode",
 		"retriedNotSent", "timeToEjectMs", "timeToReadmitMs", "routes")
 	has("a route", stack["routes"].([]any)[0].(map[string]any), "route", "phase", "requests", "failed", "p50Ms", "p99Ms", "maxMs")
+	if list, ok := doc["violations"].([]any); !ok || len(list) != 0 {
+		t.Errorf("violations of a run that passed: %#v, want []", doc["violations"])
+	}
 	if stack["timeToReadmitMs"] != nil || stack["timeToEjectMs"] != 42.4 || doc["schemaVersion"] != 1.0 {
 		t.Errorf("values: %v", doc)
 	}
