@@ -18,8 +18,8 @@ import (
 
 // BenchmarkCall is a whole healthy call: holdfast picks one of the nodes, asks
 // its breaker, counts latency and budget, and does the same whatever the
-// number of nodes (many no longer fit into the caches); the peers have one breaker under a retry and choose
-// nothing, which is nodes=1.
+// number of nodes (many no longer fit into the caches); the peers have one
+// breaker under a retry and choose nothing, which is nodes=1.
 func BenchmarkCall(b *testing.B) {
 	for _, s := range callStacks() {
 		name := fmt.Sprintf("stack=%s/nodes=%d", s.name, s.nodes)
