@@ -103,9 +103,9 @@ func (c Config) filled() Config {
 	return c
 }
 
-// Check returns one [*FieldError] for each field out of range, joined; nil
+// Validate returns one [*FieldError] for each field out of range, joined; nil
 // when the configuration is good. New and NewFamily call it.
-func (c Config) Check() error {
+func (c Config) Validate() error {
 	var errs []error
 	bad := func(field string, value any, want string) {
 		errs = append(errs, &FieldError{field, value, want})
@@ -113,7 +113,7 @@ func (c Config) Check() error {
 	switch c.Rule.(type) {
 	case nil:
 	case CUSUM, Consecutive, Rate, Count, Never:
-		errs = append(errs, c.Rule.Check())
+		errs = append(errs, c.Rule.Validate())
 	default: // a pointer, perhaps to nil, or a struct around a Rule
 		bad("Rule", fmt.Sprintf("a %T", c.Rule), "CUSUM, Consecutive, Rate, Count or Never, by value (nil: CUSUM{})")
 	}

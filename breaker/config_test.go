@@ -51,7 +51,7 @@ func TestConfigCheck(t *testing.T) {
 		{Config{Rule: &Rate{}}, "Rule"},
 		{Config{Rule: struct{ Rule }{}}, "Rule"},
 	} {
-		if got := fieldsOf(row.cfg.Check()); got != row.fields {
+		if got := fieldsOf(row.cfg.Validate()); got != row.fields {
 			t.Errorf("%+v: wrong fields are %q, want %q", row.cfg, got, row.fields)
 		}
 		c, err := New("x", row.cfg)
@@ -60,7 +60,7 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("%+v: New says %v, %v, NewFamily %v, %v", row.cfg, c, err, f, ferr)
 		}
 	}
-	err := Config{Rule: CUSUM{Baseline: 0.7, Broken: 0.2}, OpenFor: -time.Second}.Check()
+	err := Config{Rule: CUSUM{Baseline: 0.7, Broken: 0.2}, OpenFor: -time.Second}.Validate()
 	want := "breaker: CUSUM.Baseline is 0.7: want 1e-9 to less than Broken, which is 0.2 (0: default 0.01)\n" +
 		"breaker: OpenFor is -1s: want 0s to 8760h (0: default 1s)"
 	if err.Error() != want {
@@ -68,7 +68,7 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
-// What Check lets through must work: no panic, and no breaker that never lets
+// What Validate lets through must work: no panic, and no breaker that never lets
 // a call through again.
 func FuzzConfig(f *testing.F) {
 	f.Add(0.0, 0.0, 0.0, int64(0), int64(0), int64(0), int64(0), 0, 0, byte(0))

@@ -23,8 +23,8 @@ func (r Consecutive) filled() Consecutive {
 	return r
 }
 
-// Check implements [Rule].
-func (r Consecutive) Check() error {
+// Validate implements [Rule].
+func (r Consecutive) Validate() error {
 	if n := r.filled().N; n < 1 || n > 1e9 {
 		return &FieldError{"Consecutive.N", n, "1 to 1e9 (0: default 5)"}
 	}

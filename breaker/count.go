@@ -35,8 +35,8 @@ func (r Count) filled() Count {
 	return r
 }
 
-// Check implements [Rule].
-func (r Count) Check() error {
+// Validate implements [Rule].
+func (r Count) Validate() error {
 	f := r.filled()
 	var errs []error
 	if f.Size < 1 || f.Size > 1e6 {

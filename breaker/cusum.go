@@ -44,8 +44,8 @@ func (r CUSUM) filled() CUSUM {
 	return r
 }
 
-// Check implements [Rule].
-func (r CUSUM) Check() error {
+// Validate implements [Rule].
+func (r CUSUM) Validate() error {
 	f := r.filled()
 	var errs []error
 	baseline := f.Baseline >= 1e-9 && f.Baseline < 1

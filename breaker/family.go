@@ -21,7 +21,7 @@ var _ Engine = (*Family)(nil)
 // NewFamily checks the configuration. The error lists everything wrong with
 // it, as [*FieldError]s.
 func NewFamily(cfg Config) (*Family, error) {
-	if err := cfg.Check(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	f := &Family{clock: cfg.Clock, onEvent: cfg.OnEvent}
@@ -46,7 +46,7 @@ func (f *Family) circuit(key string) *Circuit { return &Circuit{fam: f, key: key
 // are not updated. When cfg is wrong, nothing changes and the error is that of
 // [NewFamily].
 func (f *Family) Update(cfg Config) error {
-	if err := cfg.Check(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	f.apply(cfg)

@@ -7,8 +7,8 @@ import "time"
 // made while closed are ignored; probes still decide in half-open.
 type Never struct{}
 
-// Check implements [Rule]; it returns nil.
-func (Never) Check() error { return nil }
+// Validate implements [Rule]; it returns nil.
+func (Never) Validate() error { return nil }
 
 // String implements [Rule].
 func (Never) String() string { return "never" }

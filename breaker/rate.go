@@ -39,8 +39,8 @@ func (r Rate) filled() Rate {
 	return r
 }
 
-// Check implements [Rule].
-func (r Rate) Check() error {
+// Validate implements [Rule].
+func (r Rate) Validate() error {
 	f := r.filled()
 	var errs []error
 	if f.Window < time.Millisecond || f.Window > maxDuration {

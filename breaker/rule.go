@@ -8,10 +8,10 @@ import (
 
 // Rule decides when a closed breaker opens. It is one of [CUSUM],
 // [Consecutive], [Rate], [Count] and [Never], by value; others are refused by
-// [Config.Check]. In each, a zero field means its default.
+// [Config.Validate]. In each, a zero field means its default.
 type Rule interface {
-	// Check returns one [*FieldError] for each field out of range, joined.
-	Check() error
+	// Validate returns one [*FieldError] for each field out of range, joined.
+	Validate() error
 
 	// String returns the rule in words, as in [Reason].Rule.
 	String() string

@@ -110,7 +110,7 @@ func TestRuleInWords(t *testing.T) {
 		if got := rule.judge().String(); got != want {
 			t.Errorf("%#v judges as %q, want %q", rule, got, want)
 		}
-		if err := rule.Check(); err != nil {
+		if err := rule.Validate(); err != nil {
 			t.Errorf("%#v: %v", rule, err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestRuleCheck(t *testing.T) {
 		{Count{Size: 10, MinCalls: 11}, "Count.MinCalls"},
 		{Count{Size: 1 << 40}, "Count.Size"},
 	} {
-		if got := fieldsOf(row.rule.Check()); got != row.fields {
+		if got := fieldsOf(row.rule.Validate()); got != row.fields {
 			t.Errorf("%#v: wrong fields are %q, want %q", row.rule, got, row.fields)
 		}
 	}

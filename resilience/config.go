@@ -137,8 +137,8 @@ func New(cfg Config) (*Client, error) {
 func (cfg Config) Validate() error {
 	var v problems
 	v.add(cfg.Settings.Validate())
-	if nodes, ok := cfg.Nodes.(interface{ Check() error }); ok { // known at once, as a static set is
-		v.add(nodes.Check())
+	if nodes, ok := cfg.Nodes.(interface{ Validate() error }); ok { // known at once, as a static set is
+		v.add(nodes.Validate())
 	}
 	for i, w := range cfg.Wrap {
 		v.check(w != nil, fmt.Sprintf("wrap[%d]", i), "nil", "a wrapper")

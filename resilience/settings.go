@@ -151,10 +151,10 @@ func (s Settings) Validate() error {
 	_, err := newStrategy(s.Strategy)
 	v.add(err)
 	v.add(s.Ejection.config().Validate())
-	v.add(within("breaker", s.Breaker.config().Check()))
+	v.add(within("breaker", s.Breaker.config().Validate()))
 	if s.ServiceBreaker != nil {
 		cfg, err := s.ServiceBreaker.config()
-		v.add(within("serviceBreaker", errors.Join(err, cfg.Check())))
+		v.add(within("serviceBreaker", errors.Join(err, cfg.Validate())))
 	}
 	v.check(s.Bulkhead >= 0, "bulkhead", s.Bulkhead, "0 (no limit) or more calls at once")
 	for _, name := range slices.Sorted(maps.Keys(s.Methods)) {

@@ -52,8 +52,8 @@ func (s static) Watch(report func([]Node, error)) error {
 	return s.err
 }
 
-// Check lets those who hold the source look before they watch.
-func (s static) Check() error { return s.err }
+// Validate lets those who hold the source look before they watch.
+func (s static) Validate() error { return s.err }
 
 func (static) Close() error { return nil }
 
