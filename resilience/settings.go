@@ -241,7 +241,7 @@ func each(err error, f func(error) error) error {
 	if err == nil {
 		return nil
 	}
-	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // joined here, not wrapped
+	list, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return f(err)
 	}
