@@ -3,7 +3,9 @@ package httpwrap
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/resilience"
@@ -26,6 +28,9 @@ type attempt struct {
 	method retry.Idempotency
 	trace  atomic.Pointer[tracer] // until the headers
 	phase  atomic.Uint32
+
+	rewinds bool // net/http has the means to send the request again
+	replays int  // how often it did; set when it has returned
 
 	resp    *http.Response
 	err     error // what resp is to the retries; nil: a success
@@ -54,10 +59,9 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 		return resilience.Mark(err, local)
 	}
 	if a.pool.owned == nil {
-		a.phase.Store(sent) // nobody will tell
-	} else {
-		a.startTrace()
+		a.phase.Store(sent) // for all that is known
 	}
+	a.startTrace()
 	resp, err := a.pool.roundTripper(x.visit(call.Node)).RoundTrip(req)
 	a.stopTrace()
 	if err == nil && !a.keeps() {
@@ -94,7 +98,7 @@ func (a *attempt) bind(ctx context.Context, call *resilience.Call) {
 		a.Context, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 		a.links[0] = context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
 		a.links[1] = context.AfterFunc(owner, func() { a.cancel(context.Cause(owner)) })
-	case bounded || call.Idempotency == retry.Keyed || call.Idempotency == retry.NonIdempotent:
+	case bounded || !a.harmless() || !a.pool.http1.Load(): // or HTTP/1's connection can be closed
 		a.Context, a.cancel = context.WithCancelCause(ctx)
 	default:
 		a.Context = ctx
@@ -159,6 +163,19 @@ func (a *attempt) request(call *resilience.Call) (*http.Request, error) {
 		req.URL = &u
 	}
 	if req.Body == nil || req.Body == http.NoBody {
+		if byProtocol(req.Method) == retry.Safe && a.harmless() {
+			a.rewinds = true
+			return req, nil
+		}
+		// On HTTP/2 a request without a body is sent again after
+		// PROTOCOL_ERROR, though it may have been carried out. An empty body is
+		// one that cannot be sent again, and leaves the evidence to us. It is
+		// not for HTTP/1, where it would be sent as chunks.
+		if a.pool.owned != nil && (a.pool.h2c || a.pool.http2.Load()) {
+			req.Body = io.NopCloser(strings.NewReader(""))
+			return req, nil
+		}
+		a.rewinds = true
 		return req, nil
 	}
 	getBody := req.GetBody
@@ -183,7 +200,7 @@ func (a *attempt) request(call *resilience.Call) (*http.Request, error) {
 	// the methods that come with a body), which helps; HTTP/2 also what was
 	// answered by PROTOCOL_ERROR, which may have been carried out.
 	if req.GetBody = nil; a.pool.http1.Load() {
-		req.GetBody = getBody
+		req.GetBody, a.rewinds = getBody, getBody != nil
 	}
 	return req, nil
 }

@@ -63,6 +63,9 @@ func (a *attempt) evidence(err error) resilience.Outcome {
 	case a.x.replay != nil && a.x.replay.failed() != nil:
 		return unread
 	}
+	if a.replays > 0 && a.rewinds {
+		return resilience.Ambiguous // this error is the last one's only
+	}
 	if o, ok := http2(err); ok {
 		return o
 	}

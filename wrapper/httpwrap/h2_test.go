@@ -2,6 +2,7 @@ package httpwrap_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -122,6 +123,7 @@ func TestHeadersWrittenIsNoEvidence(t *testing.T) {
 			serve := func(_ http.ResponseWriter, r *http.Request) {
 				if r.Method == "POST" {
 					effects.Add(1)
+					<-release // an answer would be taken, whatever was reported
 				}
 			}
 			a, b := p.serve(t, serve), p.serve(t, serve)
@@ -219,4 +221,32 @@ func TestConnectionClose(t *testing.T) {
 	if opened, _ := n.conns(); opened != 5 || statusOf(t, tr, n.addr()).Failures != 0 {
 		t.Errorf("%d connections, %d failures; want 5 and none", opened, statusOf(t, tr, n.addr()).Failures)
 	}
+}
+
+// TestUploadGoesOn: on HTTP/2 a response may end before its request does, and
+// then the rest of the upload is not cut off.
+func TestUploadGoesOn(t *testing.T) {
+	t.Parallel()
+	uploaded := make(chan struct{})
+	s := newRawH2(t, func(*rawConn, uint32, int) { close(uploaded) })
+	s.early = func(c *rawConn, stream uint32) { c.ok(stream) }
+	tr := h2c.newTransport(t, config{Services: with(settings{AttemptTimeout: time.Minute})}, s.addr)
+	pr, pw := io.Pipe()
+	req := request(t, "PUT", http1.url("/"), "")
+	req.Body = pr
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(resp.Body); len(b) != 0 || err != nil {
+		t.Fatal(b, err)
+	}
+	for range 3 {
+		if _, err := io.WriteString(pw, "more"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = pw.Close()
+	<-uploaded
+	resp.Body.Close()
 }

@@ -32,6 +32,7 @@ type pool struct {
 	owned   *http.Transport // main, unless Base is a RoundTripper of the user's
 	h2c     bool            // speaks HTTP/2 without TLS
 	http1   atomic.Bool     // was last seen to speak HTTP/1
+	http2   atomic.Bool     // was last seen to speak HTTP/2
 	retired atomic.Bool
 
 	sweeping atomic.Bool // sweep is to look again

@@ -11,8 +11,9 @@ import (
 // answer keeps the response: the outcome is known, the body is still to come.
 func (a *attempt) answer(resp *http.Response, call *resilience.Call) error {
 	x := a.x
-	if http1 := resp.ProtoMajor == 1; a.pool.http1.Load() != http1 {
+	if http1 := resp.ProtoMajor == 1; a.pool.http1.Load() != http1 || a.pool.http2.Load() == http1 {
 		a.pool.http1.Store(http1)
+		a.pool.http2.Store(!http1)
 	}
 	a.resp = resp
 	x.latest = a
