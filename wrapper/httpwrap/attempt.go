@@ -66,10 +66,10 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 	a.stopTrace()
 	if err == nil && !a.keeps() {
 		resp.Body.Close()
-		err = context.Cause(a)
+		err = a.lost(ctx)
 	}
 	if err != nil {
-		err = a.failed(ctx, call, err)
+		err = a.failed(ctx, err)
 		a.end()
 		return err
 	}
@@ -87,6 +87,17 @@ func (a *attempt) keeps() bool {
 	}
 	unlink := a.links[0]
 	return unlink == nil || unlink()
+}
+
+// lost is why keeps failed. Whoever ends the attempt has said so, and may not
+// have come to cancel its context yet.
+func (a *attempt) lost(ctx context.Context) error {
+	for _, c := range [...]context.Context{a, ctx} {
+		if cause := context.Cause(c); cause != nil {
+			return cause
+		}
+	}
+	return resilience.ErrAttemptTimeout
 }
 
 // bind gives the attempt its context, and the timeout something to cut.

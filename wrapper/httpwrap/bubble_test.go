@@ -22,6 +22,7 @@ type world struct {
 	proto proto
 	mu    sync.Mutex
 	hosts map[string]*pipeListener
+	open  map[net.Conn]bool // connections, as servers see them
 	begin time.Time
 }
 
@@ -32,7 +33,7 @@ func inBubbles(t *testing.T, f func(t *testing.T, w *world)) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{t: t, proto: p, hosts: make(map[string]*pipeListener), begin: time.Now()}
+				w := &world{t: t, proto: p, hosts: make(map[string]*pipeListener), open: make(map[net.Conn]bool), begin: time.Now()}
 				f(t, w)
 			})
 		})
@@ -45,6 +46,13 @@ func (w *world) elapsed() time.Duration { return time.Since(w.begin) }
 func (w *world) serve(addr string, handler http.HandlerFunc) {
 	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	s := &http.Server{Handler: handler, Protocols: new(http.Protocols)}
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.open[c] = true; state == http.StateClosed {
+			delete(w.open, c)
+		}
+	}
 	s.Protocols.SetHTTP1(!w.proto.h2)
 	s.Protocols.SetUnencryptedHTTP2(w.proto.h2)
 	var served sync.WaitGroup

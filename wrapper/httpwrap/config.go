@@ -84,7 +84,7 @@ func (cfg Config) Validate() error {
 			errs = append(errs, fmt.Errorf("services[%q]: fallback: want nil, since it cannot answer with a response; put it around the transport", host))
 		}
 		if err := sc.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("services[%q]: %w", host, err))
+			errs = append(errs, prefixed(fmt.Sprintf("services[%q]", host), err))
 		}
 	}
 	if t, ok := cfg.Base.(*http.Transport); ok && len(cfg.Services) > 0 {
@@ -99,6 +99,19 @@ func (cfg Config) Validate() error {
 	}
 	if cfg.MaxRetryAfter < 0 {
 		errs = append(errs, fmt.Errorf("maxRetryAfter %v: want 0 (default 30s) or more", cfg.MaxRetryAfter))
+	}
+	return errors.Join(errs...)
+}
+
+// prefixed puts where before each line of what is wrong.
+func prefixed(where string, err error) error {
+	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // joined here, not wrapped
+	if !ok {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	var errs []error
+	for _, err := range list.Unwrap() {
+		errs = append(errs, prefixed(where, err))
 	}
 	return errors.Join(errs...)
 }
@@ -132,7 +145,7 @@ func orElse[T comparable](field *T, value T) {
 // and New does if it fails.
 func New(cfg Config) (*Transport, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, errors.Join(fmt.Errorf("httpwrap: %w", err), closeSources(cfg.Services))
+		return nil, errors.Join(prefixed("httpwrap", err), closeSources(cfg.Services))
 	}
 	t := &Transport{cfg: cfg.withDefaults(), services: make(map[string]*service, len(cfg.Services)), work: new(clock.Real)}
 	if t.cfg.Base == nil {
@@ -144,7 +157,7 @@ func New(cfg Config) (*Transport, error) {
 		delete(rest, host)
 		s, err := newService(t, host, cfg.Services[host])
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("httpwrap: services[%q]: %w", host, err), t.Close(), closeSources(rest))
+			return nil, errors.Join(prefixed(fmt.Sprintf("httpwrap: services[%q]", host), err), t.Close(), closeSources(rest))
 		}
 		t.services[strings.ToLower(host)] = s
 	}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/selector"
@@ -64,6 +66,17 @@ func TestEjectionDropsConnections(t *testing.T) {
 			}
 			resp.Body.Close()
 			eventually(t, "that one is gone too", func() bool { _, open := ill.conns(); return open == 0 })
+			if err := sel.Readmit(ill.addr(), ""); err != nil {
+				t.Fatal(err)
+			}
+			ready(false)
+			old, _ := ill.conns()
+			for range 10 {
+				send(t, tr, request(t, "GET", p.url("/"), ""))
+			}
+			if opened, _ := ill.conns(); opened-old > 2 {
+				t.Errorf("%d connections for 10 calls after the readmission", opened-old)
+			}
 			if opened, open := well.conns(); opened != before || open == 0 {
 				t.Errorf("the other node: %d opened, %d before, %d open; want no change", opened, before, open)
 			}
@@ -182,94 +195,67 @@ func (b *countedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// TestLargeResponsesAreNotDrained: that would cost more than a connection.
-func TestLargeResponsesAreNotDrained(t *testing.T) {
+// TestProxy: nodes have addresses, and need none; other hosts do.
+func TestProxy(t *testing.T) {
 	t.Parallel()
-	for name, length := range map[string]bool{"known": true, "unknown": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			page := strings.Repeat("x", 1<<20)
-			ill := http1.serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				if length {
-					w.Header().Set("Content-Length", "1048576")
-				}
-				w.WriteHeader(500)
-				_, _ = io.WriteString(w, page)
-			})
-			well := http1.serve(t, func(http.ResponseWriter, *http.Request) {})
-			tr := http1.newTransport(t, config{}, ill.addr(), well.addr())
-			if got := send(t, tr, request(t, "GET", http1.url("/"), "")); got.code != 200 {
-				t.Fatal(got.code, got.err)
-			}
-			eventually(t, "the connection is closed", func() bool { _, open := ill.conns(); return open == 0 })
-		})
-	}
-}
-
-// TestBodyEndsTheAttempt: read to its end or closed, whichever comes first.
-func TestBodyEndsTheAttempt(t *testing.T) {
-	t.Parallel()
-	n := http1.serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 100_000)) })
-	tr := http1.newTransport(t, config{}, n.addr())
-	for _, read := range []bool{true, false} {
-		resp, err := tr.RoundTrip(request(t, "GET", http1.url("/"), ""))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := statusOf(t, tr, n.addr()).InFlight; got != 1 {
-			t.Errorf("%d in flight, want 1", got)
-		}
-		if read {
-			_, _ = io.Copy(io.Discard, resp.Body)
-		} else {
-			resp.Body.Close()
-		}
-		if got := statusOf(t, tr, n.addr()).InFlight; got != 0 {
-			t.Errorf("read %v: %d in flight, want 0", read, got)
-		}
-		resp.Body.Close()
-		if got := statusOf(t, tr, n.addr()).InFlight; got != 0 {
-			t.Errorf("closed once more: %d in flight", got)
+	proxy := http1.serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "proxy") })
+	n := http1.serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "node "+r.RequestURI) })
+	base := http1.base()
+	base.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
+	tr := http1.newTransport(t, config{Base: base}, n.addr())
+	for to, want := range map[string]string{http1.url("/"): "node /", "http://elsewhere.test/": "proxy"} {
+		if got := send(t, tr, request(t, "GET", to, "")); got.body != want {
+			t.Errorf("%s: %q, %v; want %q", to, got.body, got.err, want)
 		}
 	}
 }
 
-// TestUpgrade: a connection that is handed over can be written to.
-func TestUpgrade(t *testing.T) {
+// TestCloseDropsConnections: all of them, where the Base is our own.
+func TestCloseDropsConnections(t *testing.T) {
 	t.Parallel()
-	n := http1.serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		_ = rw.Flush()
-		line, _ := rw.ReadString('\n')
-		_, _ = rw.WriteString(line)
-		_ = rw.Flush()
-	})
-	tr := http1.newTransport(t, config{}, n.addr())
-	req := request(t, "GET", http1.url("/"), "")
-	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", "echo")
-	resp, err := tr.RoundTrip(req)
+	serve := func(http.ResponseWriter, *http.Request) {}
+	ours, foreign := http1.serve(t, serve), http1.serve(t, serve)
+	tr, err := httpwrap.NewService(host, ours.addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	w, ok := resp.Body.(io.Writer)
-	if !ok {
-		t.Fatal("the body cannot be written to")
+	for _, url := range []string{http1.url("/"), foreign.URL} {
+		if got := send(t, tr, request(t, "GET", url, "")); got.err != nil {
+			t.Fatal(got.err)
+		}
 	}
-	if _, err := io.WriteString(w, "hello\n"); err != nil {
+	if err := tr.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := io.ReadAll(resp.Body); string(b) != "hello\n" || err != nil {
-		t.Errorf("echo %q, %v", b, err)
+	for _, n := range []*node{ours, foreign} {
+		eventually(t, "connections closed", func() bool { _, open := n.conns(); return open == 0 })
 	}
-	if f := httpwrap.Result(resp, nil); f.Attempts != 1 {
-		t.Errorf("%+v", f)
-	}
+}
+
+// TestRetiredConnectionIsClosed when what is in flight on it has ended,
+// however late.
+func TestRetiredConnectionIsClosed(t *testing.T) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
+		w.serve("a:1", func(rw http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(rw).Flush()
+			pause(r, 20*time.Second)
+		})
+		tr := w.transport(config{}, "a:1")
+		time.AfterFunc(time.Second, func() {
+			if err := tr.Client(host).Selector().Eject("a:1", ""); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := send(t, tr, request(t, "GET", http1.url("/"), "")); got.code != 200 || w.elapsed() != 20*time.Second {
+			t.Errorf("%d, %v after %v", got.code, got.err, w.elapsed())
+		}
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.open) != 0 {
+			t.Errorf("%d connections are open", len(w.open))
+		}
+	})
 }

@@ -29,14 +29,16 @@ func with(o resilience.Outcome, node breaker.Result) resilience.Outcome {
 
 // failed judges an attempt that ended without a response, and returns its
 // error with the evidence.
-func (a *attempt) failed(ctx context.Context, call *resilience.Call, err error) error {
+func (a *attempt) failed(ctx context.Context, err error) error {
 	x := a.x
 	if cause := context.Cause(a); cause != nil && a.Err() != nil && !errors.Is(err, cause) {
 		err = because(err, cause)
 	}
 	o := a.evidence(err)
 	if ctx.Err() != nil {
-		o = abandoned(o, a.old(ctx, call))
+		effect := o.Effect
+		o = resilience.Abandoned // package resilience knows whether the node is to blame
+		o.Effect = effect
 	}
 	if o.Again && x.replay != nil && !x.replay.freeze() {
 		o.Again = false
@@ -82,28 +84,6 @@ func faulty(err error) bool {
 	return strings.HasPrefix(text, "net/http: invalid ") ||
 		strings.HasPrefix(text, "unsupported protocol scheme") ||
 		strings.HasPrefix(text, "http: no Host in request URL")
-}
-
-// abandoned is what o becomes where the caller gave up.
-func abandoned(o resilience.Outcome, old bool) resilience.Outcome {
-	effect := o.Effect
-	o = resilience.Abandoned
-	if o.Effect = effect; effect == retry.None && old {
-		o.Node = breaker.Failure
-	}
-	return o
-}
-
-// old reports whether the deadline ran out on an attempt that had waited for
-// its connection much longer than whole attempts usually take: that says
-// something about the node. (Where something may have been sent, package
-// resilience asks the same.)
-func (a *attempt) old(ctx context.Context, call *resilience.Call) bool {
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return false
-	}
-	usual := a.x.s.client.Selector().Typical()
-	return usual > 0 && a.x.s.t.work.Now().Sub(call.Start) > 4*usual
 }
 
 // streamError has the shape of net/http's bundled HTTP/2 StreamError, which

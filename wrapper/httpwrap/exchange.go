@@ -30,6 +30,7 @@ type exchange struct {
 	replays  int
 	tried    []*selector.Node
 	inline   [2]*selector.Node
+	current  *attempt
 	latest   *attempt // that got a response
 	err      error    // what the call ended with, in spite of a response that is returned
 
@@ -50,11 +51,18 @@ func (s *service) roundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		x.replay = newReplay(req.Body, knownSize(req), s.t.cfg.BodyLimit)
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			x.abort()
+		}
+	}()
 	c := callers.Get().(*caller)
 	c.x = x
 	err = s.client.Call(req.Context(), hint, c.fn)
 	c.x = nil
 	callers.Put(c)
+	returned = true
 	return x.end(err)
 }
 
@@ -85,6 +93,7 @@ func (x *exchange) attempt(ctx context.Context, call *resilience.Call) error {
 	if x.attempts > 1 {
 		a = new(attempt)
 	}
+	x.current = a
 	a.x = x
 	a.method = call.Idempotency
 	return a.run(ctx, call)
@@ -126,6 +135,21 @@ func (x *exchange) end(err error) (*http.Response, error) {
 	}
 	x.drop()
 	return nil, &Error{Facts: x.facts(err), Err: err}
+}
+
+// abort lets go of everything when a panic of somebody else's code ends the
+// call.
+func (x *exchange) abort() {
+	if a := x.latest; a != nil {
+		a.resp.Body.Close()
+	}
+	if a := x.current; a != nil {
+		a.end()
+	}
+	if x.replay != nil {
+		x.replay.forget()
+	}
+	x.closeBody()
 }
 
 // closeBody gives up the call's own claim on the request's body.

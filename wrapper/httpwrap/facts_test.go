@@ -92,17 +92,18 @@ func TestCrowd(t *testing.T) {
 			var k atomic.Int64
 			serve := func(w http.ResponseWriter, r *http.Request) {
 				b, _ := io.ReadAll(r.Body)
-				switch k.Add(1) % 7 {
-				case 0:
+				first := r.Header.Get("X-Retry-Attempt") == ""
+				switch n := k.Add(1) % 7; {
+				case first && n == 0:
 					w.WriteHeader(503)
-				case 3:
+				case first && n == 3:
 					panic(http.ErrAbortHandler)
 				}
 				_, _ = io.WriteString(w, r.URL.Path+string(b))
 			}
 			a, b := p.serve(t, serve), p.serve(t, serve)
 			tr := p.newTransport(t, config{AssumeServerDeduplicates: true, Services: with(settings{
-				Attempts: 10, AttemptTimeout: time.Minute, Budget: resilience.BudgetSettings{Share: -1},
+				AttemptTimeout: time.Minute, Budget: resilience.BudgetSettings{Share: -1},
 			})}, a.addr(), b.addr(), deadAddr(t))
 			var crowd sync.WaitGroup
 			for i := range 8 {

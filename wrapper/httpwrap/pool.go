@@ -19,6 +19,7 @@ type pools struct {
 	base    http.RoundTripper
 	cache   sync.Map // *selector.Node → *pool; every pool in it is in byAddr
 	mu      sync.Mutex
+	cached  int // at most
 	byAddr  map[string]*pool
 	sel     *selector.Selector
 	stopped bool
@@ -65,8 +66,21 @@ func (ps *pools) of(n *selector.Node) *pool {
 		ps.byAddr[n.Addr] = p
 		p.retired.Store(ps.stopped)
 	}
+	// The set may be reported over and over, each time with new pointers.
+	if ps.cached++; ps.cached > 2*len(ps.byAddr)+spare {
+		ps.forget()
+		ps.cached++
+	}
 	ps.cache.Store(n, p)
 	return p
+}
+
+const spare = 16
+
+// forget empties the cache. Caller holds mu.
+func (ps *pools) forget() {
+	ps.cache.Clear()
+	ps.cached = 0
 }
 
 // hear learns from the selector which connections to drop.
@@ -87,7 +101,6 @@ func (ps *pools) hear(e selector.Event) {
 		for addr := range left {
 			ps.drop(addr)
 		}
-		ps.cache.Clear() // nodes that stay have new pointers
 	}
 }
 
@@ -95,7 +108,7 @@ func (ps *pools) hear(e selector.Event) {
 func (ps *pools) drop(addr string) {
 	if p := ps.byAddr[addr]; p != nil {
 		delete(ps.byAddr, addr)
-		ps.cache.Clear()
+		ps.forget()
 		p.retired.Store(true)
 		p.sweep()
 	}

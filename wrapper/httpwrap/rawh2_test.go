@@ -15,6 +15,8 @@ import (
 type rawH2 struct {
 	addr     string
 	requests atomic.Int64 // received in full
+
+	early func(c *rawConn, stream uint32) // answers requests whose body is to come; may be nil
 }
 
 // rawConn is one of its connections.
@@ -79,6 +81,8 @@ func (s *rawH2) serve(c *rawConn, answer func(*rawConn, uint32, int)) {
 			c.frame(framePing, flagAck, 0, payload)
 		case (kind == frameHeaders || kind == frameData) && flags&flagEnd != 0:
 			answer(c, stream, int(s.requests.Add(1)))
+		case kind == frameHeaders && s.early != nil:
+			s.early(c, stream)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (a *attempt) answer(resp *http.Response, call *resilience.Call) error {
 	a.resp = resp
 	x.latest = a
 	upload := x.req.Body != nil && x.req.Body != http.NoBody
-	if resp.Body == http.NoBody && !upload {
+	if resp.Body == http.NoBody { // on HTTP/1 only
 		a.end()
 	} else {
 		call.HoldIn(&a.held)

@@ -26,7 +26,7 @@ type replay struct {
 	turn    sync.Cond // on mu: reading has ended, or a view is closed
 	kept    []byte
 	lost    bool  // more was read than is kept
-	frozen  bool  // another attempt is promised: what is read is kept, whatever its size
+	frozen  bool  // another attempt is promised: no more is read than can be kept
 	reading bool  // a view is inside src.Read
 	err     error // what src ended with
 	newest  *view
@@ -58,7 +58,9 @@ func (r *replay) view() (io.ReadCloser, error) {
 	return r.newest, nil
 }
 
-// freeze reports whether the body can be sent again, and keeps it so.
+// freeze reports whether the body can be sent again, and keeps it so: an
+// upload that goes on waits at the limit, until the next attempt takes over or
+// there is none.
 func (r *replay) freeze() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,6 +73,7 @@ func (r *replay) thaw() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.frozen = false
+	r.turn.Broadcast()
 }
 
 // forget says that there will be no other attempt: nothing more is kept.
@@ -78,6 +81,7 @@ func (r *replay) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.frozen, r.limit = false, 0
+	r.turn.Broadcast()
 }
 
 // failed is the error, if any, that the caller's own reader ended with.
@@ -114,7 +118,7 @@ func (v *view) Read(p []byte) (int, error) {
 	r := v.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.reading && !v.closed && r.newest == v {
+	for !v.closed && r.newest == v && (r.reading || r.full(v)) {
 		r.turn.Wait()
 	}
 	switch {
@@ -129,6 +133,9 @@ func (v *view) Read(p []byte) (int, error) {
 	case len(p) == 0:
 		return 0, nil
 	}
+	if r.frozen {
+		p = p[:min(int64(len(p)), r.limit-int64(len(r.kept)))]
+	}
 	r.reading = true
 	r.mu.Unlock()
 	n, err := r.src.Read(p)
@@ -141,8 +148,14 @@ func (v *view) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// keep appends what v has read. What an attempt that is over still reads is
-// kept in any case: the next one was promised all of it. Caller holds mu.
+// full reports whether v must not read on from the source, since what it read
+// could not be kept, and was promised to another attempt. Caller holds mu.
+func (r *replay) full(v *view) bool {
+	return r.frozen && r.err == nil && v.off == len(r.kept) && int64(len(r.kept)) >= r.limit
+}
+
+// keep appends what v has read. What an attempt that is over was still reading
+// is kept in any case: the next one was promised all of it. Caller holds mu.
 func (r *replay) keep(v *view, p []byte) {
 	switch {
 	case r.lost || len(p) == 0:

@@ -1,6 +1,8 @@
 package httpwrap_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -159,6 +161,8 @@ func TestRetryAfterIsWaitedFor(t *testing.T) {
 				t.Errorf("waits for %v, want no wait", waits[0].Wait)
 			case tt.wait > 0 && (len(waits) != 1 || waits[0].Wait != tt.wait):
 				t.Errorf("waits %+v, want one of %v", waits, tt.wait)
+			case tt.wait > 0 && !errors.Is(got.err, context.Canceled):
+				t.Errorf("%d, %v for a caller who is gone", got.code, got.err)
 			case tt.wait < 0 && (got.code != tt.code || got.facts.Attempts != 1 || got.head.Get("Retry-After") != tt.after):
 				t.Errorf("%d after %d attempts, %v: want the response, hint included", got.code, got.facts.Attempts, got.err)
 			case tt.wait == 0 && got.facts.Attempts != 3:

@@ -8,13 +8,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
-	"github.com/holdfast-go/holdfast/wrapper/httpwrap"
 )
 
 func hang(_ http.ResponseWriter, r *http.Request) {
@@ -213,30 +211,3 @@ func TestCallerCancels(t *testing.T) {
 		}
 	})
 }
-
-// TestHungDrain: a response that is discarded and never ends holds nothing up
-// for longer than DrainTime.
-func TestHungDrain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, proto: http1, hosts: make(map[string]*pipeListener), begin: time.Now()}
-		w.serve("a:1", func(rw http.ResponseWriter, r *http.Request) {
-			rw.WriteHeader(500)
-			_ = http.NewResponseController(rw).Flush()
-			<-r.Context().Done()
-		})
-		w.serve("b:1", func(http.ResponseWriter, *http.Request) {})
-		tr := w.transport(config{DrainTime: 200 * ms}, "a:1", "b:1")
-		if got := send(t, tr, request(t, "GET", http1.url("/"), "")); got.code != 200 || w.elapsed() != 0 {
-			t.Errorf("%d, %v after %v; want an answer at once", got.code, got.err, w.elapsed())
-		}
-		if err := tr.Close(); err != nil || w.elapsed() != 200*ms {
-			t.Errorf("closed after %v, %v; want 200ms, the drain's end", w.elapsed(), err)
-		}
-		if s := tr.Client(host); s == nil {
-			t.Error("no client after Close")
-		}
-	})
-}
-
-var _ http.RoundTripper = (*httpwrap.Transport)(nil)
