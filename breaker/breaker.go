@@ -2,6 +2,14 @@
 // tenant) from the results of the calls made to it, and stops calls to it
 // while it is ill.
 //
+//	b, err := breaker.New("db", breaker.Config{})
+//	permit, err := b.Acquire() // errors.Is(err, breaker.ErrOpen): do not call
+//	…
+//	permit.Done(breaker.Report{Result: breaker.Success})
+//
+// A permit that is never done with means nothing while the breaker is closed;
+// of a half-open one it is a probe, whose lease ends after ProbeTimeout.
+//
 // [Circuit] is the native engine: a [Rule] decides when it opens, it stays
 // open for a time that grows exponentially with jitter, lets leased probes
 // through, and readmits load on a ramp. [Group] keeps a bounded number of

@@ -15,6 +15,11 @@ import (
 	"github.com/holdfast-go/holdfast/selector"
 )
 
+// Clock is time, goroutines and randomness: nil, wherever one is asked for,
+// means the real ones. Package resiliencetest has a virtual one; there is no
+// other.
+type Clock = clock.Clock
+
 // Config builds the standard stack. The zero Config is a client of one
 // anonymous node, with the default settings.
 type Config struct {
@@ -62,7 +67,7 @@ type Config struct {
 
 	// Clock is time, goroutines and randomness. Nil: the real ones. Package
 	// resiliencetest has a virtual one.
-	Clock clock.Clock
+	Clock Clock
 }
 
 // Client makes calls. It is safe for concurrent use; make one by [New] and

@@ -90,7 +90,7 @@ type Reason uint8
 // another attempt may be made.
 const (
 	Granted       Reason = iota
-	Cancelled            // the caller's context ended
+	Cancelled            // the context ended: the caller cancelled, or its time (or Settings.Timeout) is over
 	Final                // another attempt would end the same way, or it succeeded
 	NotRepeatable        // it may have been carried out, and the call is not declared repeatable
 	Stopped              // the hook or the back-off said stop
