@@ -76,12 +76,6 @@ func (w *window) outlived(peers int) bool {
 	return 2*left < peers
 }
 
-// peerPassed reports whether an admitted peer has answered well since the
-// window began: then a node that refuses connections is alone with it.
-func (w *window) peerPassed() bool {
-	return slices.ContainsFunc(w.peers, func(p peer) bool { return !p.node.out && p.node.successes() > p.successes })
-}
-
 // peers returns the admitted nodes other than n; of many, a random run of
 // maxPeers. The slice is valid until the next call. Caller holds mu.
 func (s *Selector) peers(n *node) []*node {
@@ -160,8 +154,9 @@ func (n *node) decayed() (failures, calls float64) {
 
 // contrast is D: how much better "this node has an excess of failures" than
 // "it fails like its peers" explains its window, in nats; the better of a
-// small and a large excess.
-func (sc *scratch) contrast(n *node, live []*node, th *thresholds) float64 {
+// small and a large excess. With passing, peers that have let nothing pass are
+// left out.
+func (sc *scratch) contrast(n *node, live []*node, th *thresholds, passing bool) float64 {
 	w := n.window
 	rows := sc.rows[:0]
 	for i, p := range w.peers {
@@ -174,7 +169,9 @@ func (sc *scratch) contrast(n *node, live []*node, th *thresholds) float64 {
 			r.calls, r.failures = r.calls+calls, r.failures+failures
 		}
 		r.calls = max(r.failures, r.calls-float64(p.node.inFlight())) // what is in flight has not passed yet
-		rows = append(rows, r)
+		if !passing || r.calls > r.failures {
+			rows = append(rows, r)
+		}
 	}
 	sc.rows = rows
 	if len(rows) == 0 {

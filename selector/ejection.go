@@ -181,16 +181,19 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 	}
 	w.looked = now
 
-	contrast, need := s.scratch.contrast(n, peers, th), th.few
+	// A node that is down lets nothing pass; others that are down as well do not
+	// excuse it. Where some connections are refused and some are not, the trouble
+	// may be the client's own.
+	refused := w.notSent == w.failures
+	contrast, need := s.scratch.contrast(n, peers, th, refused && w.passed == 0), th.few
 	if len(w.peers) >= manyPeers {
 		need = th.many
 	}
-	refused := w.notSent == w.failures
 	reason := breaker.Reason{
 		Cause: breaker.ByEjector, Rule: "worse than its peers",
 		Score: contrast, Threshold: need, Calls: w.passed + uint64(w.failures), Failures: uint64(w.failures),
 	}
-	if contrast < need && !(refused && w.peerPassed()) {
+	if contrast < need {
 		n.score = th.look // look again at the next failure
 		return reason, false
 	}
