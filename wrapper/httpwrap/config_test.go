@@ -55,6 +55,11 @@ func TestEverythingWrongAtOnce(t *testing.T) {
 			t.Errorf("no word of %s in:\n%v", want, err)
 		}
 	}
+	for line := range strings.Lines(err.Error()) {
+		if !strings.HasPrefix(line, "httpwrap: ") || strings.Contains(line, "1ns") && !strings.Contains(line, `services["users"]: `) && !strings.Contains(line, "maxRetryAfter") {
+			t.Errorf("a line that does not say where: %s", line)
+		}
+	}
 	if nodes.closed != 1 {
 		t.Errorf("source closed %d times, want once", nodes.closed)
 	}

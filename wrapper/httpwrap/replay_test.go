@@ -18,6 +18,7 @@ type loser struct {
 	*node
 	effects atomic.Int64 // of lost replies and others
 	gather  atomic.Bool  // replies wait for each other, so that there are as many connections
+	arrived atomic.Int64 // of those
 	barrier chan struct{}
 
 	mu   sync.Mutex
@@ -30,6 +31,7 @@ func newLoser(t testing.TB) *loser {
 	l.node = http1.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if l.gather.Load() {
+			l.arrived.Add(1)
 			<-l.barrier
 		}
 		l.effects.Add(1)
@@ -52,7 +54,7 @@ func (l *loser) warm(t testing.TB, rt http.RoundTripper, url string, n int) {
 	for range n {
 		calls.Go(func() { send(t, rt, request(t, "GET", url, "")) })
 	}
-	eventually(t, "connections", func() bool { opened, _ := l.conns(); return opened == n })
+	eventually(t, "a request on each connection", func() bool { return l.arrived.Load() == int64(n) })
 	l.gather.Store(false)
 	close(l.barrier)
 	calls.Wait()

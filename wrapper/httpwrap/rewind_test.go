@@ -166,23 +166,65 @@ func TestReplayCloseWakes(t *testing.T) {
 	})
 }
 
-// TestReplayFrozenKeepsAll: after the promise of another attempt, what is read
-// is kept beyond the limit; when it is taken back, no more.
-func TestReplayFrozenKeepsAll(t *testing.T) {
+// TestReplayFrozenWaits: after the promise of another attempt an upload that
+// goes on is read up to the limit and waits there, until the next attempt takes
+// over, the promise is taken back, or there is no attempt any more.
+func TestReplayFrozenWaits(t *testing.T) {
 	t.Parallel()
-	r := newReplay(&src{Reader: strings.NewReader("abcdefgh")}, -1, 2)
+	for name, tt := range map[string]struct {
+		then func(r *replay) io.ReadCloser
+		old  string // what the upload reads in all
+		err  error
+	}{
+		"next attempt":  {func(r *replay) io.ReadCloser { v, _ := r.view(); return v }, "abcd", errSuperseded},
+		"taken back":    {func(r *replay) io.ReadCloser { r.thaw(); return nil }, "abcdefgh", nil},
+		"call is over":  {func(r *replay) io.ReadCloser { r.forget(); return nil }, "abcdefgh", nil},
+		"upload closed": {func(r *replay) io.ReadCloser { _ = r.newest.Close(); return nil }, "abcd", errSuperseded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newReplay(&src{Reader: strings.NewReader("abcdefgh")}, -1, 4)
+				old := mustView(t, r)
+				_, _ = io.ReadFull(old, make([]byte, 2))
+				if !r.freeze() {
+					t.Fatal("within the limit, and it cannot be sent again")
+				}
+				var got []byte
+				var err error
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					got, err = io.ReadAll(old)
+				}()
+				synctest.Wait()
+				r.mu.Lock()
+				if string(r.kept) != "abcd" || r.lost {
+					t.Errorf("%q kept of a limit of 4, lost %v", r.kept, r.lost)
+				}
+				r.mu.Unlock()
+				next := tt.then(r)
+				<-done
+				if "ab"+string(got) != tt.old || !errors.Is(err, tt.err) {
+					t.Errorf("the upload read ab%s, %v; want %s, %v", got, err, tt.old, tt.err)
+				}
+				if next != nil {
+					r.thaw()
+					if b, err := io.ReadAll(next); string(b) != "abcdefgh" || err != nil {
+						t.Errorf("the next attempt read %q, %v", b, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestReplayLimitZero: what is larger than the limit is not kept at all, and
+// can be sent again as long as nobody has read of it.
+func TestReplayLimitZero(t *testing.T) {
+	t.Parallel()
+	r := newReplay(&src{Reader: strings.NewReader("abcdefgh")}, 8, 2)
 	v := mustView(t, r)
-	r.freeze()
-	_, _ = io.ReadFull(v, make([]byte, 4))
-	if b, err := io.ReadAll(mustView(t, r)); string(b) != "abcdefgh" || err != nil {
-		t.Errorf("%q, %v", b, err)
-	}
-	r.thaw()
-	if !r.freeze() {
-		t.Error("all of it is kept, and it cannot be sent again")
-	}
-	r = newReplay(&src{Reader: strings.NewReader("abcdefgh")}, 8, 2)
-	v = mustView(t, r)
 	if !r.freeze() {
 		t.Error("nothing was read of it, and it cannot be sent again")
 	}
