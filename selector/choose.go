@@ -72,47 +72,23 @@ func (n *node) share(t int64, slowStart time.Duration) float64 {
 
 func untried(nodes []*node, tried []*Node) []*node {
 	fresh := make([]*node, 0, len(nodes))
-next:
 	for _, n := range nodes {
-		pub := n.pub.Load()
-		for _, old := range tried {
-			if old == pub || (old.ID == pub.ID && old.Addr == pub.Addr) {
-				continue next
-			}
+		if !n.isIn(tried) {
+			fresh = append(fresh, n)
 		}
-		fresh = append(fresh, n)
 	}
 	return fresh
 }
 
-// chooseIll is for the time when no node is admitted: of those that are
-// ready, or else of all, the one with the fewest failures of late, and among
-// equals the one that is due first. Of many nodes a random run is looked at.
-func (s *Selector) chooseIll(set *set, tried []*Node) *node {
-	nodes := set.all
-	if len(nodes) > 2*maxPeers {
-		from := int(s.clk.Rand() % uint64(len(nodes)-maxPeers))
-		nodes = nodes[from : from+maxPeers]
-	}
-	if fresh := untried(nodes, tried); len(fresh) > 0 {
-		nodes = fresh
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var best *node
-	var bestRate float64
-	for _, n := range nodes {
-		fe, ne := n.decayed()
-		rate := (fe + .5) / (ne + 1)
-		switch {
-		case best == nil,
-			best.notReady && !n.notReady,
-			best.notReady == n.notReady && rate < bestRate,
-			best.notReady == n.notReady && rate == bestRate && n.retryAt < best.retryAt:
-			best, bestRate = n, rate
+// isIn reports whether the call has tried n.
+func (n *node) isIn(tried []*Node) bool {
+	pub := n.pub.Load()
+	for _, old := range tried {
+		if old == pub || (old.ID == pub.ID && old.Addr == pub.Addr) {
+			return true
 		}
 	}
-	return best
+	return false
 }
 
 func (s *Selector) isOut(n *node) bool {
@@ -218,7 +194,7 @@ func (s *Selector) probed(n *node) {
 // admit takes an ejected node back on a slow start; its score was reset when
 // it went.
 func (s *Selector) admit(n *node, t int64, e Event) {
-	n.out, n.free, n.prevented = false, false, false
+	n.out, n.free = false, false
 	n.ramp.Store(max(t, 1))
 	s.rebuild(s.set.Load().all)
 	e.Node = n.pub.Load()

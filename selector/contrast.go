@@ -14,15 +14,10 @@ type window struct {
 	failures uint32 // own failures that were counted, one a burst
 	notSent  uint32 // of these, refused connections
 	looked   int64  // when the peers were last looked at
-	peers    []peer
+	vetoed   bool   // the cap's veto has been reported
+	peers    []*node
 	base     []tally // by peer, then method
 	methods  int     // of base
-}
-
-// peer is what a peer stood at when the window began.
-type peer struct {
-	node      *node
-	successes uint64
 }
 
 type tally struct{ n, failed uint32 }
@@ -34,7 +29,7 @@ func (n *node) openWindow(peers []*node) {
 	}
 	*w = window{peers: slices.Grow(w.peers[:0], len(peers)), base: slices.Grow(w.base[:0], len(peers)*methods), methods: methods}
 	for _, p := range peers {
-		w.peers = append(w.peers, peer{p, p.successes()})
+		w.peers = append(w.peers, p)
 		for m := range methods {
 			var t tally
 			if c := p.cellAt(m); c != nil {
@@ -52,7 +47,7 @@ func (n *node) openWindow(peers []*node) {
 
 // since returns what peer i has counted for a method since the window began.
 func (w *window) since(i, method int) (calls, failures float64) {
-	c := w.peers[i].node.cellAt(method)
+	c := w.peers[i].cellAt(method)
 	if c == nil {
 		return 0, 0
 	}
@@ -69,7 +64,7 @@ func (w *window) since(i, method int) (calls, failures float64) {
 func (w *window) outlived(peers int) bool {
 	left := 0
 	for _, p := range w.peers {
-		if !p.node.out && !p.node.removed {
+		if !p.out && !p.removed {
 			left++
 		}
 	}
@@ -160,15 +155,15 @@ func (sc *scratch) contrast(n *node, live []*node, th *thresholds, passing bool)
 	w := n.window
 	rows := sc.rows[:0]
 	for i, p := range w.peers {
-		if p.node.out || p.node.removed {
+		if p.out || p.removed {
 			continue
 		}
-		r := row{node: p.node, index: i}
-		for m := range p.node.methods() {
+		r := row{node: p, index: i}
+		for m := range p.methods() {
 			calls, failures := w.since(i, m)
 			r.calls, r.failures = r.calls+calls, r.failures+failures
 		}
-		r.calls = max(r.failures, r.calls-float64(p.node.inFlight())) // what is in flight has not passed yet
+		r.calls = max(r.failures, r.calls-float64(p.inFlight())) // what is in flight has not passed yet
 		if !passing || r.calls > r.failures {
 			rows = append(rows, r)
 		}

@@ -147,15 +147,14 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 	}
 	n.last = now
 	var since uint64
-	if passed > n.passed {
-		since, n.passed = passed-n.passed, passed
+	if since = passedSince(n.passed, passed); since > 0 {
+		n.passed = passed
 	}
 	n.score = max(0, n.score-th.pass*float64(since))
 	peers := s.peers(n)
 	if n.score == 0 {
 		s.suspects.lend(n, th.pass)
 		n.openWindow(peers)
-		n.prevented = false
 	} else {
 		n.window.passed += since
 	}
@@ -175,8 +174,9 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 		return breaker.Reason{}, false
 	}
 	if w.outlived(len(peers)) { // a rolling replacement must not shelter n
+		vetoed := w.vetoed
 		n.openWindow(peers)
-		w.looked, n.score = now, th.look
+		w.looked, w.vetoed, n.score = now, vetoed, th.look
 		return breaker.Reason{}, false
 	}
 	w.looked = now
@@ -199,8 +199,8 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 	}
 	if !refused && !s.mayEject(th) {
 		n.score = th.look
-		if !n.prevented {
-			n.prevented = true
+		if !w.vetoed {
+			w.vetoed = true
 			s.events.add(Event{Kind: Prevented, At: s.epoch.Add(time.Duration(now)), Node: n.pub.Load(), Reason: reason})
 		}
 		return reason, false

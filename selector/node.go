@@ -4,7 +4,6 @@ import (
 	"math"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
 )
@@ -14,7 +13,9 @@ import (
 type node struct {
 	load    atomic.Uint64 // picks<<inFlightBits | in flight
 	latency atomic.Uint64 // see observeLatency
-	ramp    atomic.Int64  // when the slow start began, since epoch; 0: none
+	refused atomic.Uint32 // see turnedAway
+	place
+	ramp    atomic.Int64 // when the slow start began, since epoch; 0: none
 	breaker breaker.Breaker
 	first   cell                  // the record of method 0
 	others  atomic.Pointer[cells] // those of the others
@@ -32,16 +33,21 @@ type sick struct {
 	passed uint64  // successes up to then
 	window *window // nil until S first rises
 	// retryAt is when an ejected node may be probed, since epoch.
-	retryAt   int64
-	out       bool // ejected
-	free      bool // ejected by refused connections: does not consume the cap
-	notReady  bool // marked from outside
-	prevented bool // the cap's veto has been reported
-	removed   bool // no longer in the set
+	retryAt int64
+}
+
+// place is how a node stands in the set, under Selector.mu.
+type place struct {
+	out      bool // ejected
+	free     bool // ejected by refused connections: does not consume the cap
+	notReady bool // marked from outside
+	removed  bool // no longer in the set
 }
 
 const (
 	inFlightBits = 24
+	picksBits    = 64 - inFlightBits // 2⁴⁰ picks: at 100 000 a second, 127 days
+	picksMask    = 1<<picksBits - 1
 	inFlightMask = 1<<inFlightBits - 1
 	onlyPick     = uint64(1) << inFlightBits // that is not in flight
 	onePick      = onlyPick + 1
@@ -60,14 +66,25 @@ func (n *node) leave(x uint64) {
 
 // successes are the picks that ended well: those that are neither in flight
 // nor failed. Failures are counted before the load is taken back, so it is
-// never too high; in a race it is too low for a moment.
+// never too high; in a race it is too low for a moment, and may be below zero.
+// Like the picks, it wraps; compare by passedSince.
 func (n *node) successes() uint64 {
 	load := n.load.Load()
-	other := load&inFlightMask + n.failures.Load()
-	if picks := load >> inFlightBits; picks > other {
-		return picks - other
+	return (load>>inFlightBits - load&inFlightMask - n.failures.Load()) & picksMask
+}
+
+// total is the successes for sums: never below zero, nor as if it were.
+func (n *node) total() uint64 {
+	if x := n.successes(); x < picksMask-inFlightMask {
+		return x
 	}
 	return 0
+}
+
+// passedSince is how many successes there were between two looks.
+func passedSince(before, now uint64) uint64 {
+	const unused = 64 - picksBits
+	return uint64(max(0, int64((now-before)<<unused)>>unused)) //nolint:gosec // the sign is meant
 }
 
 // cells are the node's records of all methods but the first, by method index
@@ -173,46 +190,4 @@ func (s *Selector) addMethod(name string) int {
 	grown[strings.Clone(name)] = len(old) // it may be part of something large
 	s.methods.Store(&grown)
 	return len(old)
-}
-
-// Latency is an average over about eight successes, kept with the time of the
-// last one in a word: float32 nanoseconds above, milliseconds since epoch
-// below. Its sign says that the last attempt failed. A lost update is a lost
-// sample, no more.
-func (n *node) observeLatency(elapsed time.Duration, start int64) {
-	if elapsed <= 0 {
-		return
-	}
-	x := float32(elapsed)
-	old := n.latency.Load()
-	if prev := average(old); prev > 0 {
-		x = prev + (x-prev)/8
-	}
-	ms := uint32((time.Duration(start) + elapsed) / time.Millisecond)
-	n.latency.Store(uint64(math.Float32bits(x))<<32 | uint64(ms))
-}
-
-// average returns the average latency in nanoseconds, however old; 0: unknown.
-func (n *node) average() float32 { return average(n.latency.Load()) }
-
-func average(latency uint64) float32 {
-	return math.Float32frombits(uint32((latency &^ lastFailed) >> 32))
-}
-
-const lastFailed = 1 << 63
-
-// estimate returns the latency in nanoseconds as believed at t: without news
-// it halves in the first second, so that a node is not shunned for ever for
-// one slow answer. 0: unknown, as after a failure: or a node that fails would
-// go on being preferred for having been quick.
-func (n *node) estimate(t int64) float32 {
-	w := n.latency.Load()
-	if w&lastFailed != 0 {
-		return 0
-	}
-	x := average(w)
-	if age := int32(uint32(t/int64(time.Millisecond)) - uint32(w)); age > 100 {
-		x /= 1 + float32(age)/1000
-	}
-	return x
 }

@@ -61,7 +61,11 @@ func (p *Picked) Done(r Report) {
 		n.leave(onlyPick + left)
 	case r.Result == breaker.Success:
 		n.leave(left)
-		n.observeLatency(r.Elapsed, p.at)
+		end := p.at + int64(r.Elapsed)
+		n.observeLatency(r.Elapsed, end)
+		if n.refused.Load() != 0 {
+			n.tookOne(end)
+		}
 	case r.Result == breaker.Failure:
 		n.latency.Or(lastFailed)
 		n.failures.Add(1) // before the load, or it would pass for a success
@@ -69,6 +73,9 @@ func (p *Picked) Done(r Report) {
 	default:
 		n.leave(onlyPick + left) // as if it had never been picked
 		p.cell.n.Add(^uint64(0))
+		if r.Refused {
+			n.turnedAway(p.at + int64(r.Elapsed))
+		}
 	}
 	// Listeners run in what follows, and may panic: the counts are right by now.
 	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})

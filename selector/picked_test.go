@@ -210,7 +210,7 @@ func TestLatency(t *testing.T) {
 	for _, tt := range []struct {
 		pass time.Duration
 		want float32 // of 9 ms
-	}{{0, 1}, {100 * time.Millisecond, 1}, {900 * time.Millisecond, .5}, {9 * time.Second, 1. / 11}} {
+	}{{0, 1}, {100 * time.Millisecond, 1}, {900 * time.Millisecond, .5}, {time.Second, .25}, {500 * time.Millisecond, .1875}, {7500 * time.Millisecond, 1. / 1024}} {
 		r.pass(tt.pass)
 		if got := n.estimate(now()) / 9e6; got < tt.want*.99 || got > tt.want*1.01 {
 			t.Errorf("%v later: %.3f of the latency is believed, want %.3f", tt.pass, got, tt.want)

@@ -51,6 +51,11 @@ type Report struct {
 	Start   time.Time     // when the attempt began
 	Elapsed time.Duration // how long it took; feeds the latency of a Success
 	NotSent bool          // no connection was obtained: evidence about the node alone
+
+	// Refused says of an Ignored result that the node turned the call away for
+	// load (429, 503 with Retry-After, RESOURCE_EXHAUSTED). Nothing is wrong
+	// with it; [TwoChoices] leaves it alone for about a second.
+	Refused bool
 }
 
 // Config describes a Selector. The zero Config has no nodes.

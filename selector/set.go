@@ -102,7 +102,7 @@ func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (mis
 	for i, pub := range pubs {
 		n := found[i]
 		if n == nil {
-			n = &node{breaker: breakers[pub.ID], sick: sick{last: -never, removed: true}}
+			n = &node{breaker: breakers[pub.ID], place: place{removed: true}, sick: sick{last: -never}}
 		}
 		if n.removed { // new, or back
 			n.removed = false
@@ -120,7 +120,7 @@ func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (mis
 	for _, n := range old {
 		if !kept[n] {
 			n.removed = true
-			b := buried{n, now, n.successes()}
+			b := buried{n, now, n.total()}
 			s.retired += b.successes
 			s.gone.put(b, 2*len(found))
 			removed++

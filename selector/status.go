@@ -58,7 +58,7 @@ func (s *Selector) Successes() uint64 {
 	defer s.mu.Unlock()
 	sum := s.retired
 	for _, n := range s.set.Load().all {
-		sum += n.successes()
+		sum += n.total()
 	}
 	return sum
 }

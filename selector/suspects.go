@@ -44,9 +44,5 @@ func (n *node) cleared(pass float64) bool {
 	if n.window == nil {
 		return true
 	}
-	since := 0.0
-	if passed := n.successes(); passed > n.passed {
-		since = float64(passed - n.passed)
-	}
-	return n.score <= pass*since
+	return n.score <= pass*float64(passedSince(n.passed, n.successes()))
 }

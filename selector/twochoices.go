@@ -40,6 +40,10 @@ func (TwoChoices) Choose(v View) int {
 		costA *= la
 		costB *= lb
 	}
+	if a.refused.Load()|b.refused.Load() != 0 {
+		costA *= a.penalty(v.t)
+		costB *= b.penalty(v.t)
+	}
 	if costB < costA {
 		return j
 	}

@@ -1,0 +1,104 @@
+package selector
+
+import (
+	"math"
+	"time"
+)
+
+// Latency is an average over about eight successes, kept with the time of the
+// last one in a word: float32 nanoseconds above, milliseconds since epoch
+// below. Its sign says that the last attempt failed. A lost update is a lost
+// sample, no more.
+func (n *node) observeLatency(elapsed time.Duration, end int64) {
+	if elapsed <= 0 {
+		return
+	}
+	x, ms := float32(elapsed), uint32(end/int64(time.Millisecond)) //nolint:gosec // differences survive the wrap
+	old := n.latency.Load()
+	if prev := average(old); prev > 0 {
+		x += (prev - x) * (7. / 8) * faded(ms-uint32(old))
+	}
+	n.latency.Store(uint64(math.Float32bits(x))<<32 | uint64(ms))
+}
+
+// average returns the average latency in nanoseconds, however old; 0: unknown.
+func (n *node) average() float32 { return average(n.latency.Load()) }
+
+func average(latency uint64) float32 {
+	return math.Float32frombits(uint32((latency &^ lastFailed) >> 32))
+}
+
+const lastFailed = 1 << 63
+
+// estimate returns the latency in nanoseconds as believed at t: without news
+// it halves every second, so that a node is not shunned for long for one slow
+// answer. 0: unknown, as after a failure: or a node that fails would go on
+// being preferred for having been quick.
+func (n *node) estimate(t int64) float32 {
+	w := n.latency.Load()
+	if w&lastFailed != 0 {
+		return 0
+	}
+	return average(w) * faded(uint32(t/int64(time.Millisecond))-uint32(w)) //nolint:gosec // differences survive the wrap
+}
+
+// faded is what an average counts for that is age ms old: all of it at first,
+// half after a second, a quarter after two; between these the curve is
+// straight. It is never nothing. Clocks differ: a second into the future
+// is new, more is an age beyond 24 days.
+func faded(age uint32) float32 {
+	if age <= 100 || int32(age) < 0 && int32(age) >= -1000 { //nolint:gosec // the sign is meant
+		return 1
+	}
+	halvings := min(age/1000, 30)
+	part := float32(age-1000*halvings) / 2000
+	if halvings == 30 {
+		part = 0
+	}
+	return (1 - part) * math.Float32frombits((127-halvings)<<23) // 2^−halvings
+}
+
+// A node that turns calls away for load is neither ill nor quick, and would
+// seem idle. Its share of such answers is kept in 8 bits, with the time of the
+// last change, in ticks, in 24; 0: none. A lost update does no harm.
+const (
+	tick       = int64(16 * time.Millisecond)
+	tickBits   = 24
+	tickMask   = 1<<tickBits - 1
+	shareMax   = 1<<(32-tickBits) - 1
+	shareHalf  = 4 // log₂ of the ticks in which the share halves
+	penaltyMax = 64
+)
+
+// turnedAwayShare is the share at t, of shareMax, and t in ticks.
+func (n *node) turnedAwayShare(t int64) (share, now uint32) {
+	w := n.refused.Load()
+	now = uint32(t/tick) & tickMask //nolint:gosec // differences survive the wrap
+	age := (now - w) & tickMask
+	if age > tickMask/2 { // others' clocks are ahead
+		age = 0
+	}
+	return w >> tickBits >> (age >> shareHalf), now
+}
+
+// turnedAway notes a call that the node would not take.
+func (n *node) turnedAway(t int64) {
+	share, now := n.turnedAwayShare(t)
+	n.refused.Store((share+(shareMax-share+3)/4)<<tickBits | now)
+}
+
+// tookOne notes a success of a node that has turned calls away.
+func (n *node) tookOne(t int64) {
+	share, now := n.turnedAwayShare(t)
+	if share -= (share + 7) / 8; share == 0 {
+		now = 0
+	}
+	n.refused.Store(share<<tickBits | now)
+}
+
+// penalty multiplies the cost of a node that turns calls away: it is left
+// alone for about a second, and then tried again.
+func (n *node) penalty(t int64) float32 {
+	share, _ := n.turnedAwayShare(t)
+	return 1 + float32(share)*penaltyMax/shareMax
+}
