@@ -123,7 +123,7 @@ func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, 
 	if deadline, ok := ctx.Deadline(); ok {
 		q.Deadline, q.Left = true, deadline.Sub(a.ended())
 		if t.sel != nil {
-			q.Need = t.sel.Typical()
+			q.Need = t.sel.Typical(a.Method)
 		}
 	}
 	why, hookErr := retry.Decide(q)

@@ -72,6 +72,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		t.outcome = s.Classify(ctx, err)
 		s.old(ctx, call)
 		report.Result, report.NotSent = t.outcome.Node, t.outcome.Effect == retry.None
+		report.Refused = t.outcome.Name == Refused.Name // the node's load, not ours
 	}
 	t.picked.Done(report)
 	finished = true
@@ -85,7 +86,7 @@ func (s *Selects) old(ctx context.Context, call *Call) {
 	if o.Name != Abandoned.Name || o.Node != breaker.Ignored || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
 	}
-	if usual := s.Selector.Typical(); usual > 0 && call.try.elapsed > oldAge*usual {
+	if usual := s.Selector.Typical(call.Method); usual > 0 && call.try.elapsed > oldAge*usual {
 		o.Node = breaker.Failure
 	}
 }

@@ -190,7 +190,7 @@ func (c *cutter) affordable(t *try) bool {
 	if !c.until.IsZero() {
 		var need time.Duration
 		if t.sel != nil {
-			need = t.sel.Typical()
+			need = t.sel.Typical(c.call.Method)
 		}
 		if need >= c.until.Sub(now) {
 			return false

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Latency is an average over about eight successes, kept with the time of the
+// A node's latency is an average over about eight successes, kept with the time of the
 // last one in a word: float32 nanoseconds above, milliseconds since epoch
 // below. Its sign says that the last attempt failed. A lost update is a lost
 // sample, no more.
@@ -20,6 +20,26 @@ func (n *node) observeLatency(elapsed time.Duration, end int64) {
 	}
 	n.latency.Store(uint64(math.Float32bits(x))<<32 | uint64(ms))
 }
+
+// sampled reports whether a method's call, the nth at the node, is to feed the
+// latency of the method and not that of the node: a healthy call writes one of
+// them, but for the first success.
+func sampled(n uint64) bool { return n%16 == 1 || n < 32 && n%2 == 1 }
+
+// observe is for a sampled success.
+func (c *cell) observe(elapsed time.Duration) {
+	if elapsed <= 0 {
+		return
+	}
+	x := float32(elapsed)
+	if prev := c.typical(); prev > 0 {
+		x = prev + (x-prev)/4
+	}
+	c.latency.Store(math.Float32bits(x))
+}
+
+// typical returns the method's average latency in nanoseconds; 0: unknown.
+func (c *cell) typical() float32 { return math.Float32frombits(c.latency.Load()) }
 
 // average returns the average latency in nanoseconds, however old; 0: unknown.
 func (n *node) average() float32 { return average(n.latency.Load()) }

@@ -198,3 +198,55 @@ func TestPicksWrap(t *testing.T) {
 		}
 	}
 }
+
+// A method that takes long says nothing about one that does not.
+func TestTypical(t *testing.T) {
+	r := newRig(t, Config{Strategy: &RoundRobin{}}, named(2)...)
+	took := func(method string, d time.Duration, result breaker.Result) {
+		p := r.pick(Call{Method: method})
+		start := r.clk.Now()
+		r.pass(d)
+		p.Done(Report{Result: result, Start: start, Elapsed: d})
+	}
+	typical := func(method string, want, about time.Duration) {
+		t.Helper()
+		if got := r.sel.Typical(method); got < want-about || got > want+about {
+			t.Errorf("%s: got %v, want %v ± %v", method, got, want, about)
+		}
+	}
+	typical("get", 0, 0)
+	for range 6 {
+		took("watch", 30*time.Second, breaker.Success)
+	}
+	for range 2 {
+		took("get", time.Millisecond, breaker.Success)
+	}
+	typical("watch", 30*time.Second, time.Millisecond)
+	typical("get", time.Millisecond, 0)
+	typical("other", 0, 0)
+	for range 100 {
+		took("get", time.Second, breaker.Failure)
+		took("get", 0, breaker.Success)
+	}
+	typical("get", time.Millisecond, 0)
+	for range 2 * 16 * 10 { // it has become slower; a sample in 16 counts
+		took("get", 5*time.Millisecond, breaker.Success)
+	}
+	typical("get", 5*time.Millisecond, time.Millisecond/2)
+	if got := r.status("a").Latency; got < 4*time.Millisecond || got > 5*time.Millisecond {
+		t.Errorf("the node: %v, want 5ms: it learns from the other 15", got)
+	}
+}
+
+func TestTypicalOfMethodsWithoutARecord(t *testing.T) {
+	r := newRig(t, Config{}, named(1)...)
+	for i := range maxMethods + 10 {
+		for range 3 {
+			p := r.pick(Call{Method: string(rune('A' + i))})
+			p.Done(Report{Result: breaker.Success, Elapsed: time.Duration(i+1) * time.Millisecond})
+		}
+	}
+	if got := r.sel.Typical("never seen"); got < maxMethods*time.Millisecond {
+		t.Errorf("got %v, want that of the common record", got)
+	}
+}

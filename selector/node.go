@@ -91,14 +91,16 @@ func passedSince(before, now uint64) uint64 {
 // less one. Cells are never moved, so that counters keep what is added to them.
 type cells struct{ at []*cell }
 
-// cell counts one method on one node. n is written by every pick; the rest
-// is under Selector.mu. Sizes matter: see TestSize.
+// cell counts one method on one node. n is written by every pick, latency by
+// some; the rest is under Selector.mu. Sizes matter: see TestSize.
 type cell struct {
 	n      atomic.Uint64 // calls, in flight included, cancelled ones not
 	failed uint32
 	seen   uint32  // n when fe and ne were last decayed
 	fe, ne float32 // failures and calls, decayed over the last K calls
 	k      uint32  // failures in the node's window
+
+	latency atomic.Uint32 // average of sampled successes, float32 nanoseconds; 0: unknown
 }
 
 // decayed returns the counts as they stand after the calls since they were

@@ -18,6 +18,7 @@ type Picked struct {
 	probe  bool
 	late   bool
 	held   bool
+	sample bool // for the method's latency
 }
 
 // Node returns where to send the attempt. It is nil for the zero Picked.
@@ -37,7 +38,7 @@ func (s *Selector) claim(p *Picked, n *node, t int64, method string) {
 	m := s.methodIndex(method)
 	cell := n.cell(s, m)
 	n.load.Add(onePick)
-	cell.n.Add(1)
+	p.sample = sampled(cell.n.Add(1))
 	p.sel, p.node, p.cell, p.method, p.at = s, n, cell, m, t
 	p.late, p.held = false, false
 }
@@ -62,7 +63,15 @@ func (p *Picked) Done(r Report) {
 	case r.Result == breaker.Success:
 		n.leave(left)
 		end := p.at + int64(r.Elapsed)
-		n.observeLatency(r.Elapsed, end)
+		switch { // a healthy call writes one of them: see sampled
+		case p.cell.typical() == 0:
+			p.cell.observe(r.Elapsed)
+			n.observeLatency(r.Elapsed, end)
+		case p.sample && n.latency.Load()&lastFailed == 0:
+			p.cell.observe(r.Elapsed)
+		default:
+			n.observeLatency(r.Elapsed, end)
+		}
 		if n.refused.Load() != 0 {
 			n.tookOne(end)
 		}

@@ -186,7 +186,7 @@ func TestLatency(t *testing.T) {
 		r.pass(d)
 		p.Done(Report{Result: result, Start: start, Elapsed: d})
 	}
-	if got := r.sel.Typical(); got != 0 || r.status("a").Latency != 0 {
+	if got := r.sel.Typical(errand.Method); got != 0 || r.status("a").Latency != 0 {
 		t.Errorf("got %v before the first success, want 0: unknown", got)
 	}
 	took(8*time.Millisecond, breaker.Success)
@@ -197,7 +197,7 @@ func TestLatency(t *testing.T) {
 	took(time.Second, breaker.Failure)
 	took(time.Second, breaker.Ignored)
 	took(0, breaker.Success)
-	if got := r.sel.Typical(); got != 9*time.Millisecond {
+	if got := r.status("a").Latency; got != 9*time.Millisecond {
 		t.Errorf("got %v, want 9ms: failures and what took no time are left out", got)
 	}
 

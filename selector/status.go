@@ -68,14 +68,25 @@ func (s *Selector) HasUntried(tried []*Node) bool {
 	return len(untried(s.set.Load().live.nodes, tried)) > 0
 }
 
-// Typical returns what a successful attempt takes on a good node; 0: unknown.
-// It looks at a few nodes only.
-func (s *Selector) Typical() time.Duration {
+// Typical returns what a successful attempt of a method takes on a good node;
+// 0: unknown. It looks at a few nodes only.
+func (s *Selector) Typical(method string) time.Duration {
+	methods := *s.methods.Load()
+	m, ok := methods[method]
+	switch {
+	case ok:
+	case len(methods) < maxMethods:
+		return 0
+	default:
+		m = maxMethods
+	}
 	live := s.set.Load().live.nodes
 	best := float32(0)
 	for i := 0; i < len(live) && i < 8; i++ {
-		if x := live[i].average(); x > 0 && (best == 0 || x < best) {
-			best = x
+		if c := live[i].cellAt(m); c != nil {
+			if x := c.typical(); x > 0 && (best == 0 || x < best) {
+				best = x
+			}
 		}
 	}
 	return time.Duration(best)

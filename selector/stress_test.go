@@ -110,7 +110,7 @@ func TestStress(t *testing.T) {
 			case 7:
 				s.Successes()
 				s.HasUntried(nil)
-				s.Typical()
+				s.Typical("m1")
 			}
 		}
 	})
