@@ -31,7 +31,8 @@ type Config struct {
 	// With any other RoundTripper, an attempt's URL.Host is the node's address
 	// and its Host the original one: then TLS server names are that
 	// RoundTripper's affair, connections to one node cannot be dropped, and
-	// only its errors tell what was not sent.
+	// only its errors tell what was not sent; replays are prevented where there
+	// is net/http underneath and sees the attempt's context.
 	//
 	// Nil: a clone of http.DefaultTransport, which keeps more idle
 	// connections, pings silent HTTP/2 ones, and is closed by Close.
@@ -105,7 +106,7 @@ func (cfg Config) Validate() error {
 
 // prefixed puts where before each line of what is wrong.
 func prefixed(where string, err error) error {
-	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // joined here, not wrapped
+	list, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return fmt.Errorf("%s: %w", where, err)
 	}

@@ -92,6 +92,7 @@ func TestKeyOnTheWire(t *testing.T) {
 		{"the hint's, quoted", "POST", nil, resilience.Keyed("m", `"k"`), false, `^"k"$`, ""},
 		{"the hint's, with quotes in it", "POST", nil, resilience.Keyed("m", `a"b\c`), false, `^"a\\"b\\\\c"$`, ""},
 		{"the hint's over the request's", "POST", http.Header{"Idempotency-Key": {`a`}, "X-Idempotency-Key": {`b`}}, resilience.Keyed("m", "k"), true, `^"k"$`, ""},
+		{"the hint's over the request's, in lower case", "POST", http.Header{"x-idempotency-key": {`b`}}, resilience.Keyed("m", "k"), true, `^"k"$`, ""},
 		{"the hint's, of a GET", "GET", nil, resilience.Keyed("m", "k"), false, `^"k"$`, ""},
 		{"a new one", "POST", nil, resilience.Hint{}, true, `^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$`, ""},
 		{"none for a GET", "GET", nil, resilience.Hint{}, true, "^$", ""},

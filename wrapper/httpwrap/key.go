@@ -53,7 +53,7 @@ func (s *service) key(req *http.Request, hint *resilience.Hint) (http.Header, er
 		h[keyNameSent] = []string{value}
 		return h, nil
 	}
-	if byProtocol(req.Method) == retry.Safe {
+	if byProtocol(req.Method) == retry.Safe && hint.Idempotency != retry.Keyed {
 		return h, nil // net/http replays it with or without a key
 	}
 	found := false

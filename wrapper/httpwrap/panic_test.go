@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
@@ -69,4 +70,22 @@ func TestPanicsLeaveNothing(t *testing.T) {
 			eventually(t, "connection closed", func() bool { _, open := n.conns(); return open == 0 })
 		})
 	}
+}
+
+// TestPanicEndsTheAttempt: one inside a RoundTripper of the user's, so that
+// nothing is left of the attempt's context.
+func TestPanicEndsTheAttempt(t *testing.T) {
+	t.Parallel()
+	var ctx context.Context
+	base := roundTripper(func(r *http.Request) (*http.Response, error) {
+		ctx = r.Context()
+		panic("base")
+	})
+	tr := http1.newTransport(t, config{Base: base, Services: with(settings{AttemptTimeout: time.Hour})}, "a:1")
+	defer func() {
+		if recover() == nil || ctx.Err() == nil {
+			t.Errorf("no panic, or the attempt's context lives on: %v", ctx.Err())
+		}
+	}()
+	send(t, tr, request(t, "GET", http1.url("/"), ""))
 }

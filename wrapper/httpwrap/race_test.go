@@ -3,6 +3,7 @@ package httpwrap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -106,4 +107,15 @@ type noted struct {
 func (n *noted) Close() error {
 	*n.closed = true
 	return nil
+}
+
+// TestStreamErrorByType: HTTP/2's own error, as a RoundTripper may pass it on.
+func TestStreamErrorByType(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[uint32]bool{refusedStream: true, 1: false, 8: false} {
+		o, known := http2(fmt.Errorf("wrapped: %w", streamError{StreamID: 1, Code: code}))
+		if known != want || (known && o.Effect != retry.None) {
+			t.Errorf("code %d: known %v, %v; want %v", code, known, o, want)
+		}
+	}
 }

@@ -95,7 +95,9 @@ func (t *Transport) Client(host string) *resilience.Client {
 // Replays is how many times, at most, connections underneath have sent a
 // request again by themselves, unasked, since the Transport was made: net/http
 // does so for requests without side effects when a connection that was used
-// before turns out to be dead. They count as no attempt and cost no budget.
+// before turns out to be dead. They count as no attempt and cost no budget;
+// after three in an attempt it ends, as ambiguous. Requests that are not safe
+// to repeat are not replayed where they may have been carried out.
 func (t *Transport) Replays() uint64 { return t.replays.Load() }
 
 // CloseIdleConnections closes the connections that are not in use, as
