@@ -1,0 +1,108 @@
+package benchmarks_test
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/selector"
+	"github.com/holdfast-go/holdfast/wrapper/httpwrap"
+)
+
+// BenchmarkHTTP is a whole GET over loopback under a context.WithTimeout: by
+// net/http alone, under httpwrap with default settings (three attempts, so
+// each has a timeout of its own), and without attempt timeouts. The server runs
+// in the same process: its allocations count on all sides.
+//
+// stack=… measure one after the other. p50 takes turns, request by request and
+// in random order, so that what else the machine does hits all; it reports the
+// medians, and by how much they exceed that of net/http.
+func BenchmarkHTTP(b *testing.B) {
+	stacks := httpStacks(b)
+	for _, s := range stacks {
+		b.Run("stack="+s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.get(b)
+			}
+		})
+	}
+	b.Run("p50", func(b *testing.B) {
+		took := make([][]time.Duration, len(stacks))
+		for b.Loop() {
+			for _, i := range rand.Perm(len(stacks)) {
+				start := time.Now()
+				stacks[i].get(b)
+				took[i] = append(took[i], time.Since(start))
+			}
+		}
+		median := func(i int) float64 {
+			slices.Sort(took[i])
+			return float64(took[i][len(took[i])/2])
+		}
+		bare := median(0)
+		b.ReportMetric(bare, stacks[0].name+"-p50-ns")
+		for i, s := range stacks[1:] {
+			b.ReportMetric(median(i+1), s.name+"-p50-ns")
+			b.ReportMetric(100*(median(i+1)/bare-1), s.name+"-overhead-%")
+		}
+		b.ReportMetric(0, "ns/op") // of a round: says nothing
+	})
+}
+
+type httpStack struct {
+	name   string
+	client *http.Client
+	url    string
+}
+
+// httpStacks begins with bare net/http.
+func httpStacks(b *testing.B) []httpStack {
+	b.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello")
+	}))
+	b.Cleanup(server.Close)
+	bare := http.DefaultTransport.(*http.Transport).Clone()
+	b.Cleanup(bare.CloseIdleConnections)
+	wrapped := func(s resilience.Settings) *http.Client {
+		t, err := httpwrap.New(httpwrap.Config{Services: map[string]resilience.Config{
+			"hello": {Nodes: selector.Addrs(server.Listener.Addr().String()), Settings: s},
+		}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = t.Close() })
+		return &http.Client{Transport: t}
+	}
+	return []httpStack{
+		{"bare", &http.Client{Transport: bare}, server.URL},
+		{"holdfast", wrapped(resilience.Settings{}), "http://hello/"},
+		{"holdfast-uncut", wrapped(resilience.Settings{AttemptTimeout: -1}), "http://hello/"},
+	}
+}
+
+func (s *httpStack) get(b *testing.B) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		b.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
