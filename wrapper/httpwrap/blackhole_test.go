@@ -81,21 +81,21 @@ func TestCutMeetsConnection(t *testing.T) {
 // something about the node, if calls usually take much less.
 func TestBlackHoleIsBlamed(t *testing.T) {
 	t.Parallel()
-	for wait, blamed := range map[time.Duration]uint64{20 * ms: 0, time.Second: 1} {
+	for wait, blamed := range map[time.Duration]bool{20 * ms: false, time.Second: true} {
 		t.Run(wait.String(), func(t *testing.T) {
 			t.Parallel()
 			inBubbles(t, func(t *testing.T, w *world) {
 				w.serve("a:1", func(_ http.ResponseWriter, r *http.Request) { pause(r, 10*ms) })
 				tr := w.transport(config{Services: with(settings{Attempts: 1})}, "a:1", "hole:1")
-				for range 2 {
+				for range 4 { // in turn; of the hole's, at least one after it is known what is usual
 					ctx, cancel := context.WithTimeout(t.Context(), wait)
 					send(t, tr, requestWith(ctx, t, "POST", http1.url("/"), "x"))
 					cancel()
 				}
-				if s := statusOf(t, tr, "hole:1"); s.Failures != blamed || s.InFlight != 0 {
-					t.Errorf("after %v: %+v, want %d failures", wait, s, blamed)
+				if s := statusOf(t, tr, "hole:1"); (s.Failures > 0) != blamed || s.InFlight != 0 {
+					t.Errorf("after %v: %+v, want it blamed: %v", wait, s, blamed)
 				}
-				if s := statusOf(t, tr, "a:1"); s.Failures != 0 || s.Picks != 1 {
+				if s := statusOf(t, tr, "a:1"); s.Failures != 0 || s.Picks != 2 {
 					t.Errorf("the other: %+v", s)
 				}
 			})
