@@ -62,7 +62,7 @@ func Do[T any](ctx context.Context, c *Client, hint Hint, op func(context.Contex
 	return result, nil
 }
 
-// The way of a call: run → your wrappers, bulkhead, fallback, service breaker
+// The way of a call: run → deadline, your wrappers, bulkhead, fallback, service breaker
 // → Retry → Select → Timeout → your attempt wrappers → attempt → op.
 
 func (c *Client) run(ctx context.Context, hint Hint, op Op, fn Func) error {

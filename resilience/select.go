@@ -59,12 +59,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		return err
 	}
 	call.Node = t.picked.Node()
-	finished := false
-	defer func() {
-		if !finished { // a panic or runtime.Goexit in user code says nothing about the node
-			t.picked.Done(selector.Report{})
-		}
-	}()
+	defer t.picked.Done(selector.Report{}) // after a panic or runtime.Goexit, which say nothing about the node; otherwise it is done already
 	err = next(ctx, call)
 	t.elapsed, t.judged = s.Clock.Since(call.Start), true
 	report := selector.Report{Result: breaker.Success, Start: call.Start, Elapsed: t.elapsed}
@@ -75,7 +70,6 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		report.Refused = t.outcome.Name == Refused.Name // the node's load, not ours
 	}
 	t.picked.Done(report)
-	finished = true
 	return err
 }
 
