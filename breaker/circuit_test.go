@@ -119,6 +119,17 @@ func TestOpenTimeIsSpread(t *testing.T) {
 	}
 }
 
+func TestOpenTimeIsFixed(t *testing.T) {
+	r := newRig(t, Config{OpenFor: 5*time.Second + 1, OpenMax: 5*time.Second + 1, Spread: -1, Ramp: -1})
+	r.clock.seed(1)
+	for range 10 {
+		if got := r.trip(); got != 5*time.Second+1 {
+			t.Fatalf("open for %v, want 5.000000001s", got)
+		}
+		r.recover()
+	}
+}
+
 func TestOpenTimeDoesNotOverflow(t *testing.T) {
 	s := Config{OpenFor: time.Nanosecond, OpenMax: maxDuration}.settings()
 	for k := range 200 {

@@ -22,13 +22,18 @@ type Config struct {
 
 	// OpenFor is the open time after the first trip: it doubles with each
 	// trip that follows before the breaker stayed closed for OpenMax, up to
-	// OpenMax, and is spread over ×0.5–1.5. Default 1 s, or OpenMax if that is
+	// OpenMax, and is spread by Spread. Default 1 s, or OpenMax if that is
 	// less.
 	OpenFor time.Duration
 
 	// OpenMax caps the open time, before the spread. Default 30 s, or OpenFor
-	// if that is more.
+	// if that is more. The same as OpenFor: the open time does not grow.
 	OpenMax time.Duration
+
+	// Spread is how far the open time is spread at random, either way, as a
+	// share of it, so that many clients do not come back at once. Default 0.5,
+	// at most 1; negative: off.
+	Spread float64
 
 	// Probes is how many calls pass at once when half-open, and how many must
 	// succeed to close; one failure opens again. At most 1000. Default 1.
@@ -88,6 +93,9 @@ func (c Config) filled() Config {
 	case c.OpenMax == 0:
 		c.OpenMax = max(30*time.Second, c.OpenFor)
 	}
+	if c.Spread == 0 {
+		c.Spread = 0.5
+	}
 	if c.Probes == 0 {
 		c.Probes = 1
 	}
@@ -129,6 +137,9 @@ func (c Config) Validate() error {
 	} else if c.OpenMax != 0 && c.OpenMax < c.OpenFor {
 		bad("OpenMax", c.OpenMax, fmt.Sprintf("OpenFor, which is %v, to 8760h (0: default 30s)", c.OpenFor))
 	}
+	if !(c.Spread <= 1) {
+		bad("Spread", c.Spread, "more than 0, up to 1 (0: default 0.5, negative: off)")
+	}
 	if c.Probes < 0 || c.Probes > maxProbes {
 		bad("Probes", c.Probes, "0 to 1000 (0: default 1)")
 	}
@@ -148,6 +159,7 @@ type settings struct {
 	slowCall     time.Duration // MaxInt64: off
 	openFor      time.Duration
 	openMax      time.Duration
+	spread       float64 // 0: off
 	probeTimeout time.Duration
 	ramp         time.Duration // 0: off
 	probes       int32
@@ -164,6 +176,7 @@ func (c Config) settings() *settings {
 		slowCall:     c.SlowCall,
 		openFor:      c.OpenFor,
 		openMax:      c.OpenMax,
+		spread:       max(0, c.Spread),
 		probeTimeout: c.ProbeTimeout,
 		ramp:         max(0, c.Ramp),
 		probes:       int32(c.Probes),
@@ -187,7 +200,7 @@ func (s *settings) openTime(k int, u float64) time.Duration {
 	if k < 62 && s.openFor <= s.openMax>>k {
 		d = s.openFor << k
 	}
-	return time.Duration(float64(d) * (0.5 + u))
+	return time.Duration(float64(d) * (1 + s.spread*(2*u-1)))
 }
 
 // share is the admitted share of calls so long after closing.

@@ -43,6 +43,9 @@ func TestConfigCheck(t *testing.T) {
 		{Config{OpenFor: time.Minute}, ""},      // raises the default cap
 		{Config{OpenMax: time.Millisecond}, ""}, // lowers the default
 		{Config{Ramp: -1, SlowCall: time.Nanosecond}, ""},
+		{Config{Spread: -1}, ""},
+		{Config{Spread: 1.01}, "Spread"},
+		{Config{Spread: math.NaN()}, "Spread"},
 		{Config{SlowCall: -1, OpenFor: -1, OpenMax: -1, Probes: -1, ProbeTimeout: -1}, "SlowCall OpenFor OpenMax Probes ProbeTimeout"},
 		{Config{OpenFor: 2 * time.Second, OpenMax: time.Second}, "OpenMax"},
 		{Config{Probes: 1001, Ramp: math.MaxInt64, OpenMax: math.MaxInt64}, "OpenMax Probes Ramp"},
@@ -78,7 +81,7 @@ func FuzzConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, h float64, d1, d2, d3, d4 int64, n, m int, which byte) {
 		cfg := Config{
 			OpenFor: time.Duration(d1), OpenMax: time.Duration(d2), ProbeTimeout: time.Duration(d3),
-			Ramp: time.Duration(d4), SlowCall: time.Duration(d1), Probes: m,
+			Ramp: time.Duration(d4), SlowCall: time.Duration(d1), Probes: m, Spread: b,
 			Rule: []Rule{CUSUM{a, b, h}, Consecutive{n}, Rate{time.Duration(d4), n, a}, Count{n, m, b}, Never{}}[which%5],
 		}
 		clk := newHandClock()
@@ -99,7 +102,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		c.Trip(Reason{})
 		filled := cfg.filled()
-		clk.advance(filled.OpenMax*3/2 + 1)
+		clk.advance(2*filled.OpenMax + 1)
 		for range filled.Probes {
 			p, wait, ok := c.TryAcquire(clk.Now())
 			if !ok {

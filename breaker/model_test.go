@@ -66,7 +66,8 @@ func (m *model) open(now time.Time) {
 		base = min(2*base, m.cfg.OpenMax)
 	}
 	m.openings++
-	m.openUntil = now.Add(time.Duration(float64(base) * (0.5 + m.draw())))
+	spread := max(0, m.cfg.Spread)
+	m.openUntil = now.Add(time.Duration(float64(base) * (1 - spread + 2*spread*m.draw())))
 	m.enter(Open)
 }
 

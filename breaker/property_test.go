@@ -42,9 +42,9 @@ func TestCircuitIsItsModel(t *testing.T) {
 	}
 	for i, rule := range rules {
 		for j, cfg := range []Config{
-			{Probes: 1, Ramp: 50 * time.Millisecond, SlowCall: 20 * time.Millisecond},
-			{Probes: 3, Ramp: 500 * time.Millisecond},
-			{Probes: 2, Ramp: -1, SlowCall: 20 * time.Millisecond},
+			{Probes: 1, Ramp: 50 * time.Millisecond, SlowCall: 20 * time.Millisecond, Spread: 0.5},
+			{Probes: 3, Ramp: 500 * time.Millisecond, Spread: 0.25},
+			{Probes: 2, Ramp: -1, SlowCall: 20 * time.Millisecond, Spread: -1},
 		} {
 			cfg.Rule, cfg.OpenFor, cfg.OpenMax, cfg.ProbeTimeout = rule, 10*time.Millisecond, 100*time.Millisecond, 30*time.Millisecond
 			for k := range 2 {

@@ -69,7 +69,7 @@ func (e EjectionSettings) config() selector.Ejection {
 }
 
 func (b BreakerSettings) config() breaker.Config {
-	return breaker.Config{OpenFor: b.OpenFor, OpenMax: b.OpenMax, Probes: b.Probes, ProbeTimeout: b.ProbeTimeout}
+	return breaker.Config{OpenFor: b.OpenFor, OpenMax: b.OpenMax, Spread: b.Spread, Probes: b.Probes, ProbeTimeout: b.ProbeTimeout}
 }
 
 func (r RuleSettings) config() (breaker.Config, error) {

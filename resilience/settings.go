@@ -113,6 +113,7 @@ type EjectionSettings struct {
 type BreakerSettings struct {
 	OpenFor      time.Duration `json:"openFor,omitempty" yaml:"openFor,omitempty"`           // first open time, doubling; default 1 s
 	OpenMax      time.Duration `json:"openMax,omitempty" yaml:"openMax,omitempty"`           // cap of the open time; default 30 s
+	Spread       float64       `json:"spread,omitempty" yaml:"spread,omitempty"`             // of the open time, either way, as a share; default 0.5, negative: off
 	Probes       int           `json:"probes,omitempty" yaml:"probes,omitempty"`             // successes in a row that close it; default 1
 	ProbeTimeout time.Duration `json:"probeTimeout,omitempty" yaml:"probeTimeout,omitempty"` // lease of a probe; default 10 s
 }
