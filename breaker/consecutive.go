@@ -40,6 +40,8 @@ type consecutive struct{ Consecutive }
 
 func (*consecutive) kind() kind { return kindConsecutive }
 
+func (j *consecutive) terms() (int, float64) { return j.N, 1 }
+
 func (j *consecutive) note(rec *record, failed bool, _ time.Time) bool {
 	if !failed {
 		rec.score = 0

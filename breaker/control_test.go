@@ -203,6 +203,7 @@ func TestSnapshot(t *testing.T) {
 	got := r.Snapshot()
 	want := Snapshot{
 		Key: "node-1", Rule: "count(50% of last 10, at least 4 calls)",
+		MinCalls: 4, ErrorRate: 0.5, OpenFor: time.Second,
 		Score: 0.4, Threshold: 0.5, Calls: 5, Failures: 2, Share: 1,
 	}
 	if got != want {
@@ -212,7 +213,7 @@ func TestSnapshot(t *testing.T) {
 	r.Trip(why)
 	got = r.Snapshot()
 	want = Snapshot{
-		Key: "node-1", State: Open, Rule: want.Rule, Threshold: 0.5, Openings: 1,
+		Key: "node-1", State: Open, Rule: want.Rule, MinCalls: 4, ErrorRate: 0.5, OpenFor: time.Second, Threshold: 0.5, Openings: 1,
 		RetryAt: epoch.Add(time.Second), Since: epoch, Reason: why,
 	}
 	if got.RetryAt.Equal(want.RetryAt) && got.Since.Equal(want.Since) { // the same instants, whatever their zone
@@ -224,6 +225,29 @@ func TestSnapshot(t *testing.T) {
 	r.advance(2 * time.Second)
 	if got := r.Snapshot(); !got.RetryAt.IsZero() || got.State != Open {
 		t.Errorf("snapshot after the open time is %+v", got)
+	}
+}
+
+// TestSnapshotTellsTheRule with its defaults filled in, as far as it goes by
+// calls and shares.
+func TestSnapshotTellsTheRule(t *testing.T) {
+	for _, row := range []struct {
+		rule  Rule
+		calls int
+		rate  float64
+	}{
+		{CUSUM{}, 0, 0.5},
+		{CUSUM{Broken: 0.3}, 0, 0.3},
+		{Consecutive{N: 7}, 7, 1},
+		{Rate{}, 20, 0.5},
+		{Count{Size: 5, Threshold: 0.2}, 5, 0.2},
+		{Never{}, 0, 0},
+	} {
+		var told Inspector = newRig(t, Config{Rule: row.rule, OpenFor: time.Minute})
+		sn := told.Snapshot()
+		if sn.MinCalls != row.calls || sn.ErrorRate != row.rate || sn.OpenFor != time.Minute {
+			t.Errorf("%v: %d calls, %v of them, open for %v", row.rule, sn.MinCalls, sn.ErrorRate, sn.OpenFor)
+		}
 	}
 }
 

@@ -65,6 +65,8 @@ type count struct{ Count }
 
 func (*count) kind() kind { return kindCount }
 
+func (j *count) terms() (int, float64) { return j.MinCalls, j.Threshold }
+
 func (j *count) note(rec *record, failed bool, _ time.Time) bool {
 	size := int64(j.Size)
 	if rec.win == nil || rec.win.span != size {

@@ -91,6 +91,8 @@ type cusum struct {
 
 func (*cusum) kind() kind { return kindCUSUM }
 
+func (j *cusum) terms() (int, float64) { return 0, j.Broken }
+
 func (j *cusum) note(rec *record, failed bool, _ time.Time) bool {
 	if failed {
 		rec.score += j.failure

@@ -16,5 +16,6 @@ func (Never) String() string { return "never" }
 func (r Never) judge() judge { return r }
 
 func (Never) kind() kind                                { return kindNever }
+func (Never) terms() (int, float64)                     { return 0, 0 }
 func (Never) note(*record, bool, time.Time) bool        { return false }
 func (Never) measure(*record, time.Time) (none measure) { return none }

@@ -67,6 +67,8 @@ type rate struct{ Rate }
 
 func (*rate) kind() kind { return kindRate }
 
+func (j *rate) terms() (int, float64) { return j.MinCalls, j.Threshold }
+
 func (j *rate) note(rec *record, failed bool, now time.Time) bool {
 	width := int64(j.Window / rateCells)
 	if rec.win == nil || rec.win.span != width {

@@ -34,6 +34,10 @@ type judge interface {
 	// successes if reads is true.
 	note(rec *record, failed bool, now time.Time) bool
 
+	// terms returns the fewest calls that the rule opens after, and the share
+	// of failures that is too much; 0 for what it does not go by.
+	terms() (minCalls int, rate float64)
+
 	// measure returns the score as of now and what it is compared with.
 	measure(rec *record, now time.Time) measure
 }

@@ -2,14 +2,26 @@ package breaker
 
 import "time"
 
-// Snapshot is what there is to know about a [Circuit] at one instant.
+// Inspector is a breaker that says how it stands and by which numbers it
+// trips, for dashboards. It is optional: a [Circuit] is one, other engines may
+// be, as far as theirs can be read.
+type Inspector interface {
+	Snapshot() Snapshot
+}
+
+// Snapshot is what there is to know about a breaker at one instant. What an
+// engine does not have or tell is zero.
 type Snapshot struct {
 	Key    string
 	State  State
 	Mode   Mode
 	Shadow bool // rejects nothing, only says what it would have done
 
-	Rule             string  // the trip rule in words
+	Rule      string        // the trip rule in words …
+	MinCalls  int           // … the fewest calls it opens after; 0: not counted in calls …
+	ErrorRate float64       // … and the share of failures that is too much; 0: judges by something else
+	OpenFor   time.Duration // the open time after a first trip, before its spread
+
 	Score, Threshold float64 // what the rule measures; 0 while not closed
 	Calls, Failures  uint64  // behind the score, where the rule counts them
 
@@ -32,8 +44,9 @@ func (c *Circuit) Snapshot() Snapshot {
 	state := State(w & stateMask)
 	sn := Snapshot{
 		Key: c.key, State: state, Mode: Mode(w & modeMask >> modeShift), Shadow: c.shadowed(s),
-		Rule: s.rule.String(),
+		Rule: s.rule.String(), OpenFor: s.openFor,
 	}
+	sn.MinCalls, sn.ErrorRate = s.rule.terms()
 	rec := &c.rec
 	if w&kindMask != uint64(s.rule.kind())<<kindShift { // of the rule before Update
 		rec = &record{}
