@@ -275,3 +275,14 @@ func TestAForeignBreakerHearsOfLateAttempts(t *testing.T) {
 		t.Errorf("the breaker heard %+v, want one failure after 250 ms", heard)
 	}
 }
+
+// What an engine has made is in the nodes' status, for who knows more of it.
+func TestStatusHasTheBreaker(t *testing.T) {
+	engine := &foreign{most: 3}
+	r := newRig(t, Config{Engine: engine}, named(3)...)
+	for _, s := range r.sel.Nodes() {
+		if b, ok := s.Breaker.(*foreignBreaker); !ok || b != engine.made[s.Node.ID] {
+			t.Errorf("the breaker of %s is %v", s.Node.ID, s.Breaker)
+		}
+	}
+}

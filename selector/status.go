@@ -10,7 +10,8 @@ import (
 // Status is how a node stands.
 type Status struct {
 	Node      *Node
-	State     breaker.State // its breaker's
+	Breaker   breaker.Breaker
+	State     breaker.State // the breaker's
 	Ejected   bool          // out of the set
 	NotReady  bool          // marked by SetReady
 	InFlight  int
@@ -40,7 +41,7 @@ func (s *Selector) statuses() ([]*node, []Status) {
 	for i, n := range all {
 		load := n.load.Load()
 		list[i] = Status{
-			Node: n.pub.Load(), Ejected: n.out, NotReady: n.notReady,
+			Node: n.pub.Load(), Breaker: n.breaker, Ejected: n.out, NotReady: n.notReady,
 			InFlight: int(load & inFlightMask), Picks: load >> inFlightBits, Failures: n.failures.Load(),
 			Latency: time.Duration(n.average()), Score: n.score, Threshold: look,
 		}
