@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -133,9 +134,12 @@ func (cfg *Config) nodeBreaker() breaker.Config {
 	return bc
 }
 
-// serviceBreaker makes or updates the breaker above the retries. Caller holds
-// mu, or is New.
-func (c *Client) serviceBreaker(s *RuleSettings) (Wrapper, error) {
+// serviceBreaker makes or updates the breaker above the retries; nil: there is
+// none. Caller holds mu, or is New.
+func (c *Client) serviceBreaker(s *RuleSettings) (breaker.Breaker, error) {
+	if engine := c.cfg.ServiceEngine; engine != nil {
+		return c.foreignGuard(engine)
+	}
 	if s == nil {
 		return nil, nil
 	}
@@ -158,5 +162,25 @@ func (c *Client) serviceBreaker(s *RuleSettings) (Wrapper, error) {
 	} else if err := c.guard.family.Update(bc); err != nil {
 		return nil, prefix("serviceBreaker", err)
 	}
-	return ServiceBreaker(c.guard.breaker, c.cfg.Clock), nil
+	return c.guard.breaker, nil
+}
+
+// foreignGuard is a service breaker that is not ours.
+func (c *Client) foreignGuard(engine breaker.Engine) (breaker.Breaker, error) {
+	if c.guard == nil {
+		b := engine.New(c.service)
+		if b == nil {
+			return nil, errors.New("serviceEngine: want a breaker, got nil")
+		}
+		c.guard = &guard{breaker: b}
+	}
+	return c.guard.breaker, nil
+}
+
+// guarded is ServiceBreaker, where there is one.
+func guarded(b breaker.Breaker, clk Clock) Wrapper {
+	if b == nil {
+		return nil
+	}
+	return ServiceBreaker(b, clk)
 }

@@ -36,7 +36,13 @@ type Config struct {
 	// ejector. An engine of your own trips by its own rules.
 	Engine breaker.Engine
 
-	// Observer hears what happens. Nil: nobody does, and it costs nothing.
+	// ServiceEngine makes the service breaker, in place of the native one of
+	// Settings.ServiceBreaker, which must then be nil; it trips by its own
+	// rules. Nil: the native one, if there are settings for it.
+	ServiceEngine breaker.Engine
+
+	// Observer hears what happens. Nil: nobody does, and it costs nothing. A
+	// [Watcher] is asked for the one of this client.
 	Observer Observer
 
 	// OnNode hears what happens to the nodes, as Observer does, and nothing
@@ -79,6 +85,7 @@ type Client struct {
 
 	budget   *retry.Budget
 	bulkhead bulkhead
+	closed   sync.Once
 
 	mu    sync.Mutex // for Update
 	cfg   Config
@@ -88,13 +95,14 @@ type Client struct {
 
 // guard is the service breaker, kept over updates.
 type guard struct {
-	family  *breaker.Family
+	family  *breaker.Family // nil with a ServiceEngine
 	breaker breaker.Breaker
 }
 
 // path is the built stack. Update replaces it as a whole.
 type path struct {
 	call     Func
+	guard    breaker.Breaker // the service breaker; nil: none
 	methods  map[string]*MethodSettings
 	settings Settings
 	observer Observer
@@ -113,6 +121,7 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, errors.Join(prefix("resilience", err), cfg.Nodes.Close())
 	}
+	cfg.Observer = watched(cfg.Observer, cfg.Service)
 	c := &Client{service: cfg.Service}
 	if cfg.Engine == nil {
 		family, err := breaker.NewFamily(cfg.nodeBreaker())
@@ -135,6 +144,7 @@ func New(cfg Config) (*Client, error) {
 	if err := c.build(cfg.Settings); err != nil {
 		return nil, errors.Join(prefix("resilience", err), sel.Close())
 	}
+	c.tell(ClientOpened)
 	return c, nil
 }
 
@@ -145,6 +155,7 @@ func (cfg Config) Validate() error {
 	if nodes, ok := cfg.Nodes.(interface{ Validate() error }); ok { // known at once, as a static set is
 		v.add(nodes.Validate())
 	}
+	v.check(cfg.ServiceEngine == nil || cfg.ServiceBreaker == nil, "serviceBreaker", "set", "none beside a ServiceEngine")
 	for i, w := range cfg.Wrap {
 		v.check(w != nil, fmt.Sprintf("wrap[%d]", i), "nil", "a wrapper")
 	}
@@ -175,7 +186,7 @@ func (c *Client) build(s Settings) error {
 		Stack(cfg.Wrap...),
 		c.bulkhead.wrapper(s.Bulkhead),
 		Fallback(cfg.Fallback),
-		guard,
+		guarded(guard, cfg.Clock),
 		Retry(retries),
 		Select(Selects{Selector: c.selector, Classify: cfg.Classify, Clock: cfg.Clock}),
 		Timeout(Timeouts{After: s.AttemptTimeout, OwnCut: cfg.OwnCut, Clock: cfg.Clock}),
@@ -185,7 +196,7 @@ func (c *Client) build(s Settings) error {
 	for name, m := range s.Methods {
 		methods[name] = &m
 	}
-	c.path.Store(&path{call: stack(attempt), methods: methods, settings: s.clone(), observer: cfg.Observer, clk: cfg.Clock})
+	c.path.Store(&path{call: stack(attempt), guard: guard, methods: methods, settings: s.clone(), observer: cfg.Observer, clk: cfg.Clock})
 	return nil
 }
 
@@ -193,12 +204,14 @@ func (c *Client) build(s Settings) error {
 // Nodes, what is known of them, open breakers and the budget's savings stay.
 // On error the old settings stay, and the error lists everything wrong.
 func (c *Client) Update(s Settings) error {
-	if err := s.Validate(); err != nil {
-		return prefix("resilience", err)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cfg.Settings = s
+	next := c.cfg
+	next.Settings = s
+	if err := next.Validate(); err != nil {
+		return prefix("resilience", err)
+	}
+	c.cfg = next
 	if err := c.selector.Update(c.cfg.selectorConfig()); err != nil {
 		return err
 	}
@@ -223,9 +236,31 @@ func (c *Client) Selector() *selector.Selector { return c.selector }
 // Budget is the client's retry budget.
 func (c *Client) Budget() *retry.Budget { return c.budget }
 
+// Service is the name of what is called.
+func (c *Client) Service() string { return c.service }
+
+// ServiceBreaker is the breaker above the retries, nil if there is none. The
+// native one is a *breaker.Circuit.
+func (c *Client) ServiceBreaker() breaker.Breaker { return c.path.Load().guard }
+
+// InFlight is how many calls are within the bulkhead. Without one nobody
+// counts, and it is 0.
+func (c *Client) InFlight() int { return int(c.bulkhead.in.Load()) }
+
 // Close ends the node source. Calls that begin after it fail with
 // selector.ErrClosed; calls that are under way end as they would.
-func (c *Client) Close() error { return c.selector.Close() }
+func (c *Client) Close() error {
+	err := c.selector.Close()
+	c.closed.Do(func() { c.tell(ClientClosed) })
+	return err
+}
+
+// tell tells the observer of the client itself.
+func (c *Client) tell(kind EventKind) {
+	if o := c.cfg.Observer; o != nil {
+		o.Observe(Event{Kind: kind, At: c.cfg.Clock.Now(), Service: c.service, Client: c})
+	}
+}
 
 // deadline bounds whole calls, where any are bounded.
 func deadline(s Settings, clk clock.Clock) Wrapper {

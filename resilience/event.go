@@ -19,11 +19,14 @@ const (
 	CallDone                             // the call ended, well or not
 	NodeEvent                            // a node or the set changed: see Node.Change
 	ServiceBreakerEvent                  // the service breaker changed: see Event.Breaker
+	FallbackDone                         // after CallDone: the fallback answered in its place, or failed too
+	ClientOpened                         // a client was made: see Event.Client. Nothing was called yet
+	ClientClosed                         // it was closed: calls that are under way may still be told of
 )
 
 // String returns the kind in words.
 func (k EventKind) String() string {
-	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker"}
+	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker", "fallback done", "client opened", "client closed"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -38,10 +41,10 @@ type Event struct {
 	Service     string
 	Method      string
 	Idempotency retry.Idempotency
-	Attempt     int            // the attempt's number; of CallDone, how many there were
+	Attempt     int            // the attempt's number; of CallDone and FallbackDone, how many there were
 	Node        *selector.Node // where the attempt went
 	Probe       bool           // the attempt went to an ejected node, to see whether it is well
-	Outcome     Outcome        // what the attempt came to
+	Outcome     Outcome        // what the attempt came to; of CallDone the last one, Rejected if the call was turned away before the first
 	Start       time.Time      // of the attempt or the call
 	Elapsed     time.Duration
 	Wait        time.Duration // of RetryWaiting
@@ -51,6 +54,7 @@ type Event struct {
 
 	Change  *selector.Event // of NodeEvent
 	Breaker *breaker.Event  // of ServiceBreakerEvent
+	Client  *Client         // of ClientOpened and ClientClosed
 }
 
 // Observer hears what happens. It is called on the goroutine it happens on,
@@ -58,6 +62,18 @@ type Event struct {
 // concurrent use. Node events come in order.
 type Observer interface {
 	Observe(Event)
+}
+
+// Watcher is an Observer of many clients that keeps them apart: it makes an
+// Observer for each, which New asks it for and which then hears that client
+// alone.
+type Watcher interface {
+	Observer
+
+	// Watch returns the observer of a client that is being made. If it comes
+	// to be, the first it hears is ClientOpened, except for what its nodes'
+	// source reports at once.
+	Watch(service string) Observer
 }
 
 // ObserverFunc is a function as an [Observer].
@@ -79,6 +95,23 @@ func (list observers) Observe(e Event) {
 	}
 }
 
+// Watch implements [Watcher], for those in the list that are one.
+func (list observers) Watch(service string) Observer {
+	told := make(observers, len(list))
+	for i, o := range list {
+		told[i] = watched(o, service)
+	}
+	return told
+}
+
+// watched is who hears of a client whose Config names o.
+func watched(o Observer, service string) Observer {
+	if w, ok := o.(Watcher); ok {
+		return w.Watch(service)
+	}
+	return o
+}
+
 func attemptEvent(a *Call, err error) Event {
 	if err == nil {
 		a.try.outcome = Succeeded
@@ -97,9 +130,10 @@ func retryEvent(a *Call, wait time.Duration) Event {
 	}
 }
 
-func callEvent(call *Call, at time.Time, attempts int, why retry.Reason, err error) Event {
+func callEvent(call *Call, at time.Time, attempts int, last Outcome, why retry.Reason, err error) Event {
 	return Event{
 		Kind: CallDone, At: at, Service: call.Service, Method: call.Method, Idempotency: call.Idempotency,
-		Attempt: attempts, Start: call.Start, Elapsed: at.Sub(call.Start), Why: why, Ambiguous: IsAmbiguous(err), Err: err,
+		Attempt: attempts, Outcome: last, Start: call.Start, Elapsed: at.Sub(call.Start),
+		Why: why, Ambiguous: IsAmbiguous(err), Err: err,
 	}
 }

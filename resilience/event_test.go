@@ -63,7 +63,7 @@ func TestEvents(t *testing.T) {
 		e.Start, e.At, e.Elapsed = at(30*ms+w1+w2), at(60*ms+w1+w2), 30*ms
 	})
 	add(keyed, func(e *resilience.Event) {
-		e.Kind, e.Attempt, e.Node = resilience.CallDone, 3, nil
+		e.Kind, e.Attempt, e.Node, e.Outcome = resilience.CallDone, 3, nil, resilience.Succeeded
 		e.Start, e.At, e.Elapsed = at(0), at(60*ms+w1+w2), 60*ms+w1+w2
 	})
 	pay := resilience.Event{Service: "s", Method: "pay", Idempotency: retry.NonIdempotent, Start: at(60*ms + w1 + w2), At: at(100*ms + w1 + w2), Elapsed: 40 * ms, Err: errOp}
@@ -71,7 +71,7 @@ func TestEvents(t *testing.T) {
 		e.Kind, e.Attempt, e.Node, e.Outcome = resilience.AttemptDone, 1, node, resilience.Ambiguous
 	})
 	add(pay, func(e *resilience.Event) {
-		e.Kind, e.Attempt, e.Why, e.Ambiguous = resilience.CallDone, 1, retry.NotRepeatable, true
+		e.Kind, e.Attempt, e.Why, e.Ambiguous, e.Outcome = resilience.CallDone, 1, retry.NotRepeatable, true, resilience.Ambiguous
 	})
 	if len(events) != len(want) {
 		t.Fatalf("%d events, want %d", len(events), len(want))
@@ -101,28 +101,28 @@ func TestEveryCallIsTold(t *testing.T) {
 		b.Go(func() { _ = client.Do(ctx, resilience.Safe("m"), b.Op) })
 		b.Go(func() { _ = client.Do(ctx, resilience.Safe("m"), b.Op) })
 		b.Sleep(time.Second)
-		told("0: stopped") // by the bulkhead, while the first is under way
-		told("1: granted")
+		told("0: stopped, rejected") // by the bulkhead, while the first is under way
+		told("1: granted, succeeded")
 
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
 		_ = client.Do(gone, resilience.Safe("m"), b.Op)
-		told("0: cancelled")
+		told("0: cancelled, unnamed")
 
 		b.Node("a", forever(fails(resilience.Failed)))
 		_ = client.Do(ctx, resilience.Safe("m"), b.Op)
-		told("1: final")
+		told("1: final, failed")
 
 		b.Node("a", forever(fails(resilience.Ambiguous)))
 		_ = client.Do(ctx, resilience.Safe("m"), b.Op)
-		told("1: attempts exhausted")
+		told("1: attempts exhausted, ambiguous")
 
 		_ = client.Do(ctx, resilience.Safe("m"), b.Op)
-		told("0: stopped") // by the service breaker
+		told("0: stopped, rejected") // by the service breaker
 	})
 	var got []string
 	for _, e := range b.Events(resilience.CallDone) {
-		got = append(got, fmt.Sprintf("%d: %v", e.Attempt, e.Why))
+		got = append(got, fmt.Sprintf("%d: %v, %v", e.Attempt, e.Why, e.Outcome))
 		if e.At.IsZero() || e.Start.IsZero() || e.Method != "m" || (e.Err == nil) != (e.Why == retry.Granted) {
 			t.Errorf("%+v", e)
 		}
@@ -218,13 +218,137 @@ func TestObservers(t *testing.T) {
 	}
 }
 
+// TestFallbackIsTold after the call it answers for, and only where it ran.
+func TestFallbackIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(steps(reply{After: 10 * ms, Outcome: resilience.Ambiguous, Err: errOp}, fails(resilience.Failed), reply{}))
+	second := errors.New("nothing cached")
+	answer := error(nil)
+	client := newClient(t, b, config{Service: "s", Fallback: func(context.Context, *resilience.Call, error) error {
+		b.Sleep(5 * ms)
+		return answer
+	}})
+	if err := do(t, b, client, resilience.Unsafe("m"), b.Op); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []error{errOp, nil} { // the service's own answer, and a success
+		if err := do(t, b, client, resilience.Unsafe("m"), b.Op); !errors.Is(err, want) {
+			t.Error(err)
+		}
+	}
+	answer = second
+	b.Node("a", forever(fails(resilience.Ambiguous)))
+	if err := do(t, b, client, resilience.Unsafe("m"), b.Op); !errors.Is(err, second) || !errors.Is(err, errOp) {
+		t.Error(err)
+	}
+	var got []string
+	for _, e := range b.Events(resilience.CallDone, resilience.FallbackDone) {
+		got = append(got, fmt.Sprintf("%v %d %v %v", e.Kind, e.Attempt, e.Elapsed, e.Err != nil))
+		if e.Service != "s" || e.Method != "m" || e.At.Sub(e.Start) != e.Elapsed {
+			t.Errorf("%+v", e)
+		}
+	}
+	want := []string{
+		"call done 1 10ms true", "fallback done 1 15ms false",
+		"call done 1 0s true",
+		"call done 1 0s false",
+		"call done 1 0s true", "fallback done 1 5ms true",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}
+
+// watcher keeps the observers it made, with what each has heard.
+type watcher struct {
+	resilience.Observer
+	made []*heard
+}
+
+type heard struct {
+	service string
+	events  []resilience.Event
+}
+
+func (h *heard) Observe(e resilience.Event) { h.events = append(h.events, e) }
+
+func (w *watcher) Watch(service string) resilience.Observer {
+	h := &heard{service: service}
+	w.made = append(w.made, h)
+	return h
+}
+
+// TestWatcher: each client has an observer of its own, which hears from its
+// beginning to its end; so does one in a list.
+func TestWatcher(t *testing.T) {
+	t.Parallel()
+	w := &watcher{}
+	all := 0
+	list := resilience.Observers(w, nil, resilience.ObserverFunc(func(resilience.Event) { all++ }))
+	op := func(context.Context, *selector.Node) error { return nil }
+	for i, service := range []string{"a", "a", "b"} {
+		client, err := resilience.New(config{Service: service, Nodes: nodes(2), Observer: list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range i + 1 {
+			if err := client.Do(t.Context(), resilience.Safe("m"), op); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 2 {
+			if err := client.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		h := w.made[i]
+		if h.service != service || client.Service() != service {
+			t.Errorf("of %q: made for %q, and it says %q", service, h.service, client.Service())
+		}
+		var kinds []resilience.EventKind
+		for _, e := range h.events {
+			kinds = append(kinds, e.Kind)
+			if own := e.Kind == resilience.ClientOpened || e.Kind == resilience.ClientClosed; own != (e.Client == client) || e.Service != service || e.At.IsZero() {
+				t.Errorf("%+v", e)
+			}
+		}
+		want := []resilience.EventKind{resilience.NodeEvent, resilience.ClientOpened}
+		for range i + 1 {
+			want = append(want, resilience.AttemptDone, resilience.CallDone)
+		}
+		if want = append(want, resilience.ClientClosed); !slices.Equal(kinds, want) {
+			t.Errorf("heard %v, want %v", kinds, want)
+		}
+	}
+	if want := 3*3 + 2*(1+2+3); all != want {
+		t.Errorf("who is no Watcher heard %d events, want %d", all, want)
+	}
+
+	if _, err := resilience.New(config{Observer: w, Engine: nilEngine{}}); err != nil {
+		t.Fatal(err) // its only node could not be made; the client was
+	}
+	if _, err := resilience.New(config{Observer: w, ServiceEngine: nilEngine{}}); err == nil {
+		t.Fatal("made with a service breaker that is nil")
+	}
+	for _, e := range w.made[4].events {
+		if e.Kind == resilience.ClientOpened {
+			t.Error("opened, though it was not made")
+		}
+	}
+}
+
+// nilEngine has no breakers.
+type nilEngine struct{}
+
+func (nilEngine) New(string) breaker.Breaker { return nil }
+
 func TestEventKindNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for k := resilience.AttemptDone; k <= resilience.ServiceBreakerEvent; k++ {
+	for k := resilience.AttemptDone; k <= resilience.ClientClosed; k++ {
 		seen[k.String()] = true
 	}
-	if len(seen) != 5 || resilience.EventKind(99).String() != "EventKind(99)" {
+	if len(seen) != 8 || resilience.EventKind(99).String() != "EventKind(99)" {
 		t.Errorf("%v, %v", seen, resilience.EventKind(99))
 	}
 }

@@ -60,12 +60,24 @@ func Fallback(f func(ctx context.Context, call *Call, err error) error) Wrapper 
 				return err
 			}
 			second := f(ctx, call, err)
+			tellFallback(call, second)
 			if second == nil || errors.Is(second, err) {
 				return second
 			}
 			return errors.Join(second, err)
 		}
 	}
+}
+
+// tellFallback tells the client's observer how a fallback ended.
+func tellFallback(call *Call, err error) {
+	f := call.frame
+	if f == nil || f.path == nil || f.path.observer == nil {
+		return
+	}
+	e := callEvent(call, f.path.clk.Now(), len(f.attempts), Outcome{}, 0, err)
+	e.Kind = FallbackDone
+	f.path.observer.Observe(e)
 }
 
 // Break guards calls by the breaker that of gives for them, with a rejection
@@ -125,7 +137,7 @@ func turnAway(call *Call, err error, after time.Duration) error {
 	e.Attempts = append(e.Attempts, f.attempts...) // of a run before, where a wrapper makes the call again
 	if f.path.observer != nil {                    // Retry, which tells of all others, will not see it
 		call.Start = f.path.clk.Now()
-		f.path.observer.Observe(callEvent(call, call.Start, len(e.Attempts), e.Why, e))
+		f.path.observer.Observe(callEvent(call, call.Start, len(e.Attempts), Rejected, e.Why, e))
 	}
 	return e
 }

@@ -3,6 +3,7 @@ package resilience_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -295,5 +296,75 @@ func TestServiceBreakerSurvivesUpdate(t *testing.T) {
 	}
 	if err := do(t, b, client, resilience.Safe("m"), b.Op); errors.Is(err, breaker.ErrOpen) {
 		t.Error("taken away, and it still rejects")
+	}
+}
+
+// TestServiceEngine: a breaker of the user's own in the place of the native
+// one: inside the bulkhead and the fallback, kept over updates.
+func TestServiceEngine(t *testing.T) {
+	t.Parallel()
+	b := newBench(nil)
+	engine := newCountingEngine(t, b)
+	cfg := config{Service: "s", ServiceEngine: engine, Fallback: func(_ context.Context, _ *resilience.Call, err error) error {
+		if errors.Is(err, breaker.ErrOpen) {
+			return nil
+		}
+		return err
+	}}
+	client := newClient(t, b, cfg)
+	own, ok := client.ServiceBreaker().(*countingBreaker)
+	if !ok || own.Snapshot().Key != "s" {
+		t.Fatalf("the service breaker is %v", client.ServiceBreaker())
+	}
+	call := func() error { return do(t, b, client, resilience.Safe("m"), b.Op) }
+	if err := call(); err != nil || own.last != 1 || engine.out != 0 {
+		t.Errorf("%v, %d permits, %d out", err, own.last, engine.out)
+	}
+	own.Trip(breaker.Reason{Cause: breaker.ByHand})
+	n := b.Attempts("a")
+	if err := call(); err != nil || b.Attempts("a") != n {
+		t.Errorf("%v, %d attempts more: want the fallback's answer, and none", err, b.Attempts("a")-n)
+	}
+	if err := client.Update(sets{Attempts: 2}); err != nil || client.ServiceBreaker() != breaker.Breaker(own) {
+		t.Errorf("%v: another one after the update", err)
+	}
+	both := sets{Attempts: 9, ServiceBreaker: &resilience.RuleSettings{}}
+	cfg.Settings = both
+	if _, err := resilience.New(cfg); err == nil || !strings.Contains(err.Error(), "serviceBreaker") {
+		t.Errorf("two service breakers: %v", err)
+	}
+	if err := client.Update(both); err == nil || client.Settings().Attempts != 2 {
+		t.Errorf("two service breakers after an update: %v, %d attempts", err, client.Settings().Attempts)
+	}
+	if err := client.Update(sets{}); err != nil {
+		t.Error("the refused update has left something behind:", err)
+	}
+}
+
+// TestClientTellsItsGuards, for those who look from outside.
+func TestClientTellsItsGuards(t *testing.T) {
+	t.Parallel()
+	b := newBench(nil)
+	client := newClient(t, b, config{Settings: sets{Bulkhead: 2}})
+	if client.ServiceBreaker() != nil {
+		t.Error("a service breaker that nobody asked for")
+	}
+	b.Run(func() {
+		b.Go(func() {
+			_ = client.Do(context.Background(), resilience.Safe("m"), func(context.Context, *selector.Node) error { b.Sleep(ms); return nil })
+		})
+		b.Sleep(ms / 2)
+		if n := client.InFlight(); n != 1 {
+			t.Errorf("%d in flight, want 1", n)
+		}
+	})
+	if n := client.InFlight(); n != 0 {
+		t.Errorf("%d in flight, want none", n)
+	}
+	if err := client.Update(sets{ServiceBreaker: &resilience.RuleSettings{Rule: "count"}}); err != nil {
+		t.Fatal(err)
+	}
+	if in, ok := client.ServiceBreaker().(breaker.Inspector); !ok || in.Snapshot().MinCalls != 20 {
+		t.Errorf("the service breaker is %v", client.ServiceBreaker())
 	}
 }

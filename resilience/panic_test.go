@@ -68,6 +68,10 @@ var places = map[string]func(cfg *config, tick func()) (op func() error){
 	"observer, attempt": observed(resilience.AttemptDone),
 	"observer, wait":    observed(resilience.RetryWaiting),
 	"observer, call":    observed(resilience.CallDone),
+	"observer, fallback": func(cfg *config, tick func()) func() error {
+		cfg.Fallback = func(context.Context, *resilience.Call, error) error { return nil }
+		return observed(resilience.FallbackDone)(cfg, tick)
+	},
 }
 
 func before(tick func()) resilience.Wrapper {

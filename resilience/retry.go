@@ -81,7 +81,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Budget.Success()
 			}
 			if r.Observer != nil {
-				r.Observer.Observe(callEvent(call, a.ended(), number, retry.Granted, nil))
+				r.Observer.Observe(callEvent(call, a.ended(), number, Succeeded, retry.Granted, nil))
 			}
 			return nil
 		}
@@ -157,7 +157,11 @@ func ended(ctx context.Context) error {
 func (r *retrier) end(call *Call, f *frame, at time.Time, why retry.Reason, errs ...error) error {
 	err := callError(call, f, why, errs...)
 	if r.Observer != nil {
-		r.Observer.Observe(callEvent(call, at, len(f.attempts), why, err))
+		var last Outcome
+		if n := len(f.attempts); n > 0 {
+			last = f.attempts[n-1].Outcome
+		}
+		r.Observer.Observe(callEvent(call, at, len(f.attempts), last, why, err))
 	}
 	return err
 }

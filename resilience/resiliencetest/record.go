@@ -29,10 +29,13 @@ func (b *Bench) Events(kinds ...resilience.EventKind) []resilience.Event {
 }
 
 // Log is the record in words, one line an event, for a test's output and for
-// comparing two runs.
+// comparing two runs. That clients were made and closed is left out.
 func (b *Bench) Log() string {
 	var text strings.Builder
 	for _, e := range b.Events() {
+		if e.Client != nil {
+			continue
+		}
 		fmt.Fprintf(&text, "%8s  %s\n", e.At.Sub(b.begin).Round(time.Microsecond), describe(e))
 	}
 	return text.String()
@@ -57,6 +60,11 @@ func describe(e resilience.Event) string {
 			return fmt.Sprintf("%s: failed, may have been carried out: %v", name, e.Why)
 		}
 		return fmt.Sprintf("%s: failed: %v", name, e.Why)
+	case resilience.FallbackDone:
+		if e.Err != nil {
+			return fmt.Sprintf("%s: the fallback failed", name)
+		}
+		return fmt.Sprintf("%s: the fallback answered", name)
 	case resilience.NodeEvent:
 		c := e.Change
 		switch {

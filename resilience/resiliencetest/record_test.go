@@ -2,10 +2,12 @@ package resiliencetest_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/resilience/resiliencetest"
 )
@@ -18,6 +20,11 @@ func TestLog(t *testing.T) {
 	b.Node("b", nil)
 	c := client(t, b, resilience.Config{Service: "s", Settings: resilience.Settings{
 		Attempts: 1, Strategy: "round-robin", ServiceBreaker: &resilience.RuleSettings{Rule: "consecutive", N: 1},
+	}, Fallback: func(_ context.Context, _ *resilience.Call, err error) error {
+		if errors.Is(err, breaker.ErrOpen) {
+			return nil
+		}
+		return err
 	}})
 	b.Run(func() {
 		for range 2 {
@@ -43,7 +50,9 @@ func TestLog(t *testing.T) {
 		"s pay: attempt 1 at a: ambiguous\n",
 		"s pay: failed, may have been carried out: not repeatable\n",
 		"service breaker: closed to open (rule)\n",
+		"s pay: the fallback failed\n",
 		"s pay: failed: stopped\n",
+		"s pay: the fallback answered\n",
 		"node b: ejected (hand)\n",
 		"1s  node b: readmitted (hand)\n",
 		"source failed: nodes: the set is empty\n",
@@ -52,6 +61,12 @@ func TestLog(t *testing.T) {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %q:\n%s", want, log)
 		}
+	}
+	if strings.Contains(log, "client") {
+		t.Errorf("clients in the log:\n%s", log)
+	}
+	if n := len(b.Events(resilience.ClientOpened, resilience.ClientClosed)); n != 2 {
+		t.Errorf("%d events of the client itself, want 2", n)
 	}
 	if n := len(b.Events(resilience.CallDone)); n != 2 {
 		t.Errorf("%d calls on record, want 2", n)
