@@ -110,7 +110,7 @@ func (cfg *Config) selectorConfig() selector.Config {
 	strategy, _ := newStrategy(cfg.Strategy)
 	sc := selector.Config{
 		Source: cfg.Nodes, Strategy: strategy, Zone: cfg.Zone, SlowStart: cfg.SlowStart,
-		Ejection: cfg.Ejection.config(), Engine: cfg.Engine, Clock: cfg.Clock,
+		Ejection: cfg.Ejection.config(), Engine: cfg.Engine, Breaker: cfg.Breaker.config(), Clock: cfg.Clock,
 	}
 	sc.OnEvent = cfg.OnNode
 	if o, hear := cfg.Observer, cfg.OnNode; o != nil {
@@ -123,15 +123,6 @@ func (cfg *Config) selectorConfig() selector.Config {
 		}
 	}
 	return sc
-}
-
-// nodeBreaker is the configuration of the nodes' own breakers: the ejector
-// trips them, and the selector starts the node slowly, so they have neither
-// rule nor ramp.
-func (cfg *Config) nodeBreaker() breaker.Config {
-	bc := cfg.Breaker.config()
-	bc.Rule, bc.Ramp, bc.Clock = breaker.Never{}, -1, cfg.Clock
-	return bc
 }
 
 // serviceBreaker makes or updates the breaker above the retries; nil: there is

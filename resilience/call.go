@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/retry"
 	"github.com/holdfast-go/holdfast/selector"
 )
@@ -51,7 +52,9 @@ type Call struct {
 
 	Attempt int            // 1 for the first; 0 around the whole call
 	Node    *selector.Node // where the attempt goes; nil around the whole call and the selection
-	Start   time.Time      // when the call or the attempt began; set by Retry
+
+	start int64       // as clk's Mono tells it
+	clk   clock.Clock // set with start, by Retry; nil: it has not started
 
 	op     Op
 	fn     Func
@@ -66,9 +69,10 @@ type try struct {
 	sel      *selector.Selector
 	outcome  Outcome
 	judged   bool          // outcome is set, by Select
-	elapsed  time.Duration // set with judged
+	elapsed  time.Duration // set with judged; 0 of a success that nobody wanted to be timed
 	tried    []*selector.Node
-	allowed  int // attempts allowed in all
+	allowed  int  // attempts allowed in all
+	observed bool // somebody wants to know how long it took
 	budget   *retry.Budget
 	reserved bool    // the timeout has taken the next attempt's retry from the budget
 	cutter   *cutter // while the attempt runs under a timeout that its Func applies itself
@@ -76,20 +80,33 @@ type try struct {
 
 // begin makes t ready for an attempt. It touches what is read before it is
 // written, and no more: it is on every call's way.
-func (t *try) begin(tried []*selector.Node, allowed int, budget *retry.Budget) {
+func (t *try) begin(tried []*selector.Node, allowed int, r *Retries) {
 	t.sel, t.judged = nil, false
-	t.tried, t.allowed, t.budget, t.reserved = tried, allowed, budget, false
+	t.tried, t.allowed, t.budget, t.reserved = tried, allowed, r.Budget, false
+	t.observed = r.Observer != nil
 }
 
+// Start is when the call or the attempt began; zero for wrappers around the
+// whole call until then.
+func (c *Call) Start() time.Time {
+	if c.clk == nil {
+		return time.Time{}
+	}
+	return c.clk.At(c.start)
+}
+
+// begins makes c begin.
+func (c *Call) begins(clk clock.Clock, start int64) { c.clk, c.start = clk, start }
+
 // ended is when the attempt ended.
-func (c *Call) ended() time.Time { return c.Start.Add(c.try.elapsed) }
+func (c *Call) ended() time.Time { return c.clk.At(c.start + int64(c.try.elapsed)) }
 
 // Clone returns a copy that may be kept. It describes the call and cannot
 // make it.
 func (c *Call) Clone() *Call {
 	return &Call{
 		Service: c.Service, Method: c.Method, Idempotency: c.Idempotency, Key: c.Key,
-		Attempt: c.Attempt, Node: c.Node, Start: c.Start,
+		Attempt: c.Attempt, Node: c.Node, start: c.start, clk: c.clk,
 	}
 }
 

@@ -89,8 +89,7 @@ type Client struct {
 
 	mu    sync.Mutex // for Update
 	cfg   Config
-	nodes *breaker.Family // of the nodes' breakers; nil with an Engine of the user's
-	guard *guard          // the service breaker; nil until there is one
+	guard *guard // the service breaker; nil until there is one
 }
 
 // guard is the service breaker, kept over updates.
@@ -123,13 +122,6 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.Observer = watched(cfg.Observer, cfg.Service)
 	c := &Client{service: cfg.Service}
-	if cfg.Engine == nil {
-		family, err := breaker.NewFamily(cfg.nodeBreaker())
-		if err != nil {
-			return nil, errors.Join(prefix("resilience: breaker", err), cfg.Nodes.Close())
-		}
-		c.nodes, cfg.Engine = family, family
-	}
 	c.cfg = cfg
 	sel, err := selector.New(cfg.selectorConfig())
 	if err != nil {
@@ -214,11 +206,6 @@ func (c *Client) Update(s Settings) error {
 	c.cfg = next
 	if err := c.selector.Update(c.cfg.selectorConfig()); err != nil {
 		return err
-	}
-	if c.nodes != nil {
-		if err := c.nodes.Update(c.cfg.nodeBreaker()); err != nil {
-			return err
-		}
 	}
 	if err := c.budget.Update(s.Budget.config()); err != nil {
 		return err

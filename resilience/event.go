@@ -119,21 +119,21 @@ func attemptEvent(a *Call, err error) Event {
 	return Event{
 		Kind: AttemptDone, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
 		Attempt: a.Attempt, Node: a.Node, Probe: a.Probe(), Outcome: a.try.outcome,
-		Start: a.Start, Elapsed: a.try.elapsed, Err: err,
+		Start: a.Start(), Elapsed: a.try.elapsed, Err: err,
 	}
 }
 
 func retryEvent(a *Call, wait time.Duration) Event {
 	return Event{
 		Kind: RetryWaiting, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
-		Attempt: a.Attempt, Node: a.Node, Outcome: a.try.outcome, Start: a.Start, Wait: wait,
+		Attempt: a.Attempt, Node: a.Node, Outcome: a.try.outcome, Start: a.Start(), Wait: wait,
 	}
 }
 
 func callEvent(call *Call, at time.Time, attempts int, last Outcome, why retry.Reason, err error) Event {
 	return Event{
 		Kind: CallDone, At: at, Service: call.Service, Method: call.Method, Idempotency: call.Idempotency,
-		Attempt: attempts, Outcome: last, Start: call.Start, Elapsed: at.Sub(call.Start),
+		Attempt: attempts, Outcome: last, Start: call.Start(), Elapsed: at.Sub(call.Start()),
 		Why: why, Ambiguous: IsAmbiguous(err), Err: err,
 	}
 }

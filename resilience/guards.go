@@ -136,8 +136,8 @@ func turnAway(call *Call, err error, after time.Duration) error {
 	}
 	e.Attempts = append(e.Attempts, f.attempts...) // of a run before, where a wrapper makes the call again
 	if f.path.observer != nil {                    // Retry, which tells of all others, will not see it
-		call.Start = f.path.clk.Now()
-		f.path.observer.Observe(callEvent(call, call.Start, len(e.Attempts), Rejected, e.Why, e))
+		call.begins(f.path.clk, f.path.clk.Mono())
+		f.path.observer.Observe(callEvent(call, call.Start(), len(e.Attempts), Rejected, e.Why, e))
 	}
 	return e
 }

@@ -55,7 +55,7 @@ func TestClone(t *testing.T) {
 	readers.Wait()
 	for _, key := range keys {
 		c := kept[key]
-		if c == nil || c.Service != "s" || c.Method != "m" || c.Key != key || c.Idempotency != retry.Keyed || c.Attempt != 1 || c.Start.IsZero() {
+		if c == nil || c.Service != "s" || c.Method != "m" || c.Key != key || c.Idempotency != retry.Keyed || c.Attempt != 1 || c.Start().IsZero() {
 			t.Errorf("%s: %+v", key, c)
 		}
 	}

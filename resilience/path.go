@@ -80,8 +80,10 @@ func (c *Client) run(ctx context.Context, hint Hint, op Op, fn Func) error {
 	call := &f.call // field by field: a literal would be built elsewhere and copied
 	call.Service, call.Method, call.Key = c.service, hint.Method, hint.Key
 	call.op, call.fn, call.frame, call.method = op, fn, f, &noOverrides
-	if m := p.methods[hint.Method]; m != nil {
-		call.method = m
+	if len(p.methods) > 0 {
+		if m := p.methods[hint.Method]; m != nil {
+			call.method = m
+		}
 	}
 	call.Idempotency = hint.Idempotency.Or(call.method.Idempotency).Or(hint.Default)
 	if call.Idempotency == retry.Keyed && call.Key == "" {
@@ -122,7 +124,7 @@ var frames = sync.Pool{New: func() any { return new(frame) }}
 
 func (f *frame) release() {
 	f.path = nil
-	f.call.Attempt, f.call.Node, f.call.try = 0, nil, nil
+	f.call.Attempt, f.call.Node, f.call.try, f.call.clk = 0, nil, nil, nil
 	f.call.op, f.call.fn = nil, nil // what belongs to the caller must not stay alive
 	f.attempt.op, f.attempt.fn = nil, nil
 	if len(f.attempts) > 0 {

@@ -55,20 +55,20 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 	if f == nil || call.try != nil { // stacked by hand, or within an attempt of another Retry
 		f = new(frame)
 	}
-	call.Start = r.Clock.Now()
+	call.begins(r.Clock, r.Clock.Mono())
 	if err := ctx.Err(); err != nil {
-		return r.end(call, f, call.Start, retry.Cancelled, ended(ctx))
+		return r.end(call, f, call.Start(), retry.Cancelled, ended(ctx))
 	}
 	policy := r.policy(call)
 	allowed := max(policy.Attempts, 1)
 	a, t := &f.attempt, &f.try
-	for number, start := 1, call.Start; ; number++ {
-		t.begin(f.tried, allowed, r.Budget)
+	for number, start := 1, call.start; ; number++ {
+		t.begin(f.tried, allowed, &r.Retries)
 		*a = *call
-		a.Attempt, a.Start, a.try = number, start, t
+		a.Attempt, a.start, a.try = number, start, t
 		err := next(ctx, a)
 		if !t.judged { // stacked by hand, without Select
-			t.elapsed, t.outcome = r.Clock.Since(a.Start), Classify(ctx, err)
+			t.elapsed, t.outcome = time.Duration(r.Clock.Mono()-a.start), Classify(ctx, err)
 		}
 		if r.Observer != nil {
 			r.Observer.Observe(attemptEvent(a, err))
@@ -93,7 +93,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			}
 			return r.end(call, f, a.ended(), why, err, hookErr)
 		}
-		start = a.ended()
+		start = a.start + int64(t.elapsed)
 		if wait > 0 {
 			if r.Observer != nil {
 				r.Observer.Observe(retryEvent(a, wait))
@@ -104,7 +104,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				}
 				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
 			}
-			start = r.Clock.Now()
+			start = r.Clock.Mono()
 		}
 	}
 }
@@ -184,7 +184,7 @@ func (f *frame) record(a *Call, err error) {
 		f.attempts, f.tried = f.inline.attempts[:0], f.inline.tried[:0]
 	}
 	f.attempts = append(f.attempts, Attempt{
-		Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start, Elapsed: a.try.elapsed,
+		Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start(), Elapsed: a.try.elapsed,
 	})
 	if a.Node != nil {
 		f.tried = append(f.tried, a.Node)

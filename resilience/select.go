@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/internal/clock"
@@ -39,8 +40,8 @@ func Select(cfg Selects) Wrapper {
 }
 
 func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error) {
-	if call.Start.IsZero() {
-		call.Start = s.Clock.Now()
+	if call.clk == nil {
+		call.begins(s.Clock, s.Clock.Mono())
 	}
 	t := call.try
 	if t == nil { // stacked by hand, without Retry
@@ -48,9 +49,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		call.try = t
 	}
 	t.sel = s.Selector
-	err = s.Selector.PickTo(&t.picked, &selector.Call{
-		Method: call.Method, Now: call.Start, Tried: t.tried, Retriable: call.again(),
-	})
+	err = s.Selector.PickAt(&t.picked, &selector.Call{Method: call.Method, Tried: t.tried, Retriable: call.again()}, call.start)
 	if err != nil {
 		t.outcome, t.elapsed, t.judged = Rejected, 0, true
 		if errors.Is(err, selector.ErrClosed) {
@@ -61,8 +60,11 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 	call.Node = t.picked.Node()
 	defer t.picked.Done(selector.Report{}) // after a panic or runtime.Goexit, which say nothing about the node; otherwise it is done already
 	err = next(ctx, call)
-	t.elapsed, t.judged = s.Clock.Since(call.Start), true
-	report := selector.Report{Result: breaker.Success, Start: call.Start, Elapsed: t.elapsed}
+	t.elapsed, t.judged = 0, true
+	if err != nil || t.observed || t.picked.Timed() {
+		t.elapsed = time.Duration(s.Clock.Mono() - call.start)
+	}
+	report := selector.Report{Result: breaker.Success, Elapsed: t.elapsed}
 	if err != nil {
 		t.outcome = s.Classify(ctx, err)
 		s.old(ctx, call)

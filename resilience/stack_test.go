@@ -101,8 +101,8 @@ func TestCallDescribesTheAttempt(t *testing.T) {
 			if call.Attempt != n || call.Node == nil || call.Method != "m" || call.Service != "s" || call.Key != "k" || call.Probe() {
 				t.Errorf("around attempt %d: %+v", n, call)
 			}
-			if call.Last() != (n == 3) || call.Start != b.Clock().Now() {
-				t.Errorf("attempt %d of 3: last %v, started %v", n, call.Last(), call.Start)
+			if call.Last() != (n == 3) || call.Start() != b.Clock().Now() {
+				t.Errorf("attempt %d of 3: last %v, started %v", n, call.Last(), call.Start())
 			}
 			return next(ctx, call)
 		}

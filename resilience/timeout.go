@@ -84,7 +84,7 @@ func (cfg *Timeouts) after(ctx context.Context, call *Call) time.Duration {
 	if !ok || call.Last() {
 		return 0
 	}
-	return deadline.Sub(call.Start) / time.Duration(call.try.allowed-call.Attempt+1)
+	return deadline.Sub(call.Start()) / time.Duration(call.try.allowed-call.Attempt+1)
 }
 
 // cutter ends an attempt at its timeout. Its own memory: the timer may fire
@@ -180,7 +180,7 @@ func (c *cutter) cutOrMark() (tell func()) {
 	if c.cutBy(call) || call.try == nil {
 		return nil
 	}
-	return call.try.picked.MarkLate(call.Start)
+	return call.try.picked.MarkLate()
 }
 
 // affordable reports whether another attempt could finish in time, and takes

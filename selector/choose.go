@@ -48,9 +48,8 @@ func (s *Selector) choose(set *set, tried []*Node, t int64) (*node, error) {
 	return p.nodes[i], nil
 }
 
-// choose asks the strategy; the default one without an interface in between.
 func (t *tuning) choose(v View) int {
-	if t.strategy == Strategy(TwoChoices{}) {
+	if t.strategy == nil {
 		return TwoChoices{}.Choose(v)
 	}
 	return v.index(t.strategy.Choose(v))

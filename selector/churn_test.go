@@ -192,7 +192,7 @@ func TestSuccessesNeverGoDown(t *testing.T) {
 				what = fmt.Sprint("done with ", result)
 				if rng.IntN(4) == 0 {
 					what = "late, then " + what
-					p.Late(r.clk.Now())
+					p.Late()
 				} else if result == breaker.Success && !p.late {
 					well++
 				}
@@ -207,7 +207,7 @@ func TestSuccessesNeverGoDown(t *testing.T) {
 				if flights[i].late {
 					break
 				}
-				flights[i].Late(r.clk.Now())
+				flights[i].Late()
 			case k < 95 && len(holds) > 0:
 				what = "release"
 				holds[0]()

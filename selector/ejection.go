@@ -101,7 +101,7 @@ const (
 func (s *Selector) failed(p *Picked, n *node, r Report) {
 	now := s.clk.Now()
 	t := int64(now.Sub(s.epoch))
-	start := t
+	start := p.at
 	if !r.Start.IsZero() {
 		start = int64(r.Start.Sub(s.epoch))
 	}
@@ -201,7 +201,7 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 		n.score = th.look
 		if !w.vetoed {
 			w.vetoed = true
-			s.events.add(Event{Kind: Prevented, At: s.epoch.Add(time.Duration(now)), Node: n.pub.Load(), Reason: reason})
+			s.events.add(Event{Kind: Prevented, At: s.instant(now), Node: n.pub.Load(), Reason: reason})
 		}
 		return reason, false
 	}

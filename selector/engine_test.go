@@ -266,8 +266,8 @@ func TestAForeignBreakerHearsOfLateAttempts(t *testing.T) {
 	p := r.pick(payment)
 	start := r.clk.Now()
 	r.pass(250 * time.Millisecond)
-	p.Late(start)
-	p.Late(start)
+	p.Late()
+	p.Late()
 	r.pass(time.Second)
 	p.Done(Report{Result: breaker.Failure, Start: start, Elapsed: 1250 * time.Millisecond})
 	heard := engine.made["a"].heard

@@ -10,10 +10,7 @@ import (
 // below. Its sign says that the last attempt failed. A lost update is a lost
 // sample, no more.
 func (n *node) observeLatency(elapsed time.Duration, end int64) {
-	if elapsed <= 0 {
-		return
-	}
-	x, ms := float32(elapsed), uint32(end/int64(time.Millisecond)) //nolint:gosec // differences survive the wrap
+	x, ms := float32(elapsed), millis(end)
 	old := n.latency.Load()
 	if prev := average(old); prev > 0 {
 		x += (prev - x) * (7. / 8) * faded(ms-uint32(old))
@@ -21,16 +18,46 @@ func (n *node) observeLatency(elapsed time.Duration, end int64) {
 	n.latency.Store(uint64(math.Float32bits(x))<<32 | uint64(ms))
 }
 
-// sampled reports whether a method's call, the nth at the node, is to feed the
-// latency of the method and not that of the node: a healthy call writes one of
-// them, but for the first success.
-func sampled(n uint64) bool { return n%16 == 1 || n < 32 && n%2 == 1 }
+// A timing says whose latency a success feeds: a healthy call writes one of
+// them at most, but for the first.
+type timing uint8
+
+const (
+	timesNode   timing = iota
+	timesMethod        // and the node, if it has no news of the method
+	untimed
+)
+
+// quick is what a method takes that need not be timed at every call: below it,
+// reading the clock is one per cent of the call and more.
+const quick = float32(4 * time.Microsecond)
+
+// timing is that of a method's call, the nth at the node.
+func (s *Selector) timing(n *node, c *cell, nth uint64) timing {
+	typical := c.typical()
+	switch {
+	case nth%16 == 1, nth < 32 && nth%2 == 1:
+		return timesMethod
+	case typical > 0 && typical < quick && nth%8 != 0 && s.native != nil && n.latency.Load()&lastFailed == 0:
+		return untimed
+	}
+	return timesNode
+}
+
+// observe is for a success.
+func (p *Picked) observe(n *node, elapsed time.Duration) {
+	unknown := p.cell.typical() == 0
+	if unknown || p.timing == timesMethod && n.latency.Load()&lastFailed == 0 {
+		p.cell.observe(elapsed)
+		if !unknown {
+			return
+		}
+	}
+	n.observeLatency(elapsed, p.at+int64(elapsed))
+}
 
 // observe is for a sampled success.
 func (c *cell) observe(elapsed time.Duration) {
-	if elapsed <= 0 {
-		return
-	}
 	x := float32(elapsed)
 	if prev := c.typical(); prev > 0 {
 		x = prev + (x-prev)/4
@@ -54,12 +81,18 @@ const lastFailed = 1 << 63
 // it halves every second, so that a node is not shunned for long for one slow
 // answer. 0: unknown, as after a failure: or a node that fails would go on
 // being preferred for having been quick.
-func (n *node) estimate(t int64) float32 {
+func (n *node) estimate(t int64) float32 { return n.estimateAt(millis(t)) }
+
+// millis is t as a node's latency keeps it: differences survive the wrap.
+func millis(t int64) uint32 { return uint32(t / int64(time.Millisecond)) } //nolint:gosec // see there
+
+// estimateAt is estimate at t in milliseconds.
+func (n *node) estimateAt(ms uint32) float32 {
 	w := n.latency.Load()
 	if w&lastFailed != 0 {
 		return 0
 	}
-	return average(w) * faded(uint32(t/int64(time.Millisecond))-uint32(w)) //nolint:gosec // differences survive the wrap
+	return average(w) * faded(ms-uint32(w)) //nolint:gosec // see millis
 }
 
 // faded is what an average counts for that is age ms old: all of it at first,

@@ -165,20 +165,34 @@ func (n *node) methods() int {
 // maxMethods bounds the records: the methods after these share one more.
 const maxMethods = 64
 
+// methods are the indices of their names. The first is looked at without
+// asking the map: most clients have one.
+type methods struct {
+	first string // noMethod: there are none yet
+	index map[string]int
+}
+
+// noMethod is nobody's name. Who has it all the same shares the first's record.
+const noMethod = "\x00none yet"
+
 func (s *Selector) methodIndex(name string) int {
-	if i, ok := (*s.methods.Load())[name]; ok {
+	m := s.methods.Load()
+	if name == m.first {
+		return 0
+	}
+	if i, ok := m.index[name]; ok {
 		return i
 	}
 	return s.addMethod(name)
 }
 
 func (s *Selector) addMethod(name string) int {
-	if len(*s.methods.Load()) >= maxMethods {
+	if len(s.methods.Load().index) >= maxMethods {
 		return maxMethods
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := *s.methods.Load()
+	old := s.methods.Load().index
 	if i, ok := old[name]; ok {
 		return i
 	}
@@ -189,7 +203,12 @@ func (s *Selector) addMethod(name string) int {
 	for k, v := range old {
 		grown[k] = v
 	}
-	grown[strings.Clone(name)] = len(old) // it may be part of something large
-	s.methods.Store(&grown)
+	name = strings.Clone(name) // it may be part of something large
+	grown[name] = len(old)
+	first := s.methods.Load().first
+	if len(old) == 0 {
+		first = name
+	}
+	s.methods.Store(&methods{first, grown})
 	return len(old)
 }

@@ -18,7 +18,7 @@ type Picked struct {
 	probe  bool
 	late   bool
 	held   bool
-	sample bool // for the method's latency
+	timing timing
 }
 
 // Node returns where to send the attempt. It is nil for the zero Picked.
@@ -38,7 +38,7 @@ func (s *Selector) claim(p *Picked, n *node, t int64, method string) {
 	m := s.methodIndex(method)
 	cell := n.cell(s, m)
 	n.load.Add(onePick)
-	p.sample = sampled(cell.n.Add(1))
+	p.timing = s.timing(n, cell, cell.n.Add(1))
 	p.sel, p.node, p.cell, p.method, p.at = s, n, cell, m, t
 	p.late, p.held = false, false
 }
@@ -62,18 +62,11 @@ func (p *Picked) Done(r Report) {
 		n.leave(onlyPick + left)
 	case r.Result == breaker.Success:
 		n.leave(left)
-		end := p.at + int64(r.Elapsed)
-		switch { // a healthy call writes one of them: see sampled
-		case p.cell.typical() == 0:
-			p.cell.observe(r.Elapsed)
-			n.observeLatency(r.Elapsed, end)
-		case p.sample && n.latency.Load()&lastFailed == 0:
-			p.cell.observe(r.Elapsed)
-		default:
-			n.observeLatency(r.Elapsed, end)
+		if r.Elapsed > 0 {
+			p.observe(n, r.Elapsed)
 		}
 		if n.refused.Load() != 0 {
-			n.tookOne(end)
+			n.tookOne(p.at + int64(r.Elapsed))
 		}
 	case r.Result == breaker.Failure:
 		n.latency.Or(lastFailed)
@@ -87,7 +80,7 @@ func (p *Picked) Done(r Report) {
 		}
 	}
 	// Listeners run in what follows, and may panic: the counts are right by now.
-	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+	p.settle(&r)
 	if r.Result == breaker.Failure && !p.late {
 		p.sel.failed(p, n, r)
 	}
@@ -95,6 +88,21 @@ func (p *Picked) Done(r Report) {
 		p.sel.probed(n)
 	}
 }
+
+// settle tells the breaker. A foreign engine may want to know when the call
+// began; ours does not.
+func (p *Picked) settle(r *Report) {
+	if r.Start.IsZero() && p.sel.native == nil {
+		r.Start = p.sel.instant(p.at)
+	}
+	p.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+}
+
+// Timed reports whether the elapsed time of a success is wanted. Where it is
+// not, Done takes zero for it: the methods that take less than a few
+// microseconds are timed once in eight calls, since reading the clock would be
+// a part of what they cost.
+func (p *Picked) Timed() bool { return p.timing != untimed }
 
 // Hold keeps the attempt in flight at its node after Done, for a response
 // that is still being read; release ends it, and may be called more than once.
@@ -109,12 +117,12 @@ func (p *Picked) Hold() (release func()) {
 // it may not be repeated. The node and its breaker are told of a failure, now
 // and once: what Done reports later ends the attempt and says no more. Not to
 // be called at the same time as Done.
-func (p *Picked) Late(start time.Time) { p.MarkLate(start)() }
+func (p *Picked) Late() { p.MarkLate()() }
 
 // MarkLate is Late in two steps, for callers that hold a lock of their own: it
 // counts, and tell lets the breaker, the ejector and their listeners know.
 // tell may run at the same time as Done.
-func (p *Picked) MarkLate(start time.Time) (tell func()) {
+func (p *Picked) MarkLate() (tell func()) {
 	n := p.node
 	if n == nil || p.late {
 		return func() {}
@@ -123,15 +131,12 @@ func (p *Picked) MarkLate(start time.Time) (tell func()) {
 	n.latency.Or(lastFailed)
 	n.failures.Add(1)
 	n.load.Add(onlyPick) // it is in flight besides
-	r := Report{Result: breaker.Failure, Start: start}
-	if !start.IsZero() {
-		r.Elapsed = p.sel.clk.Now().Sub(start)
-	}
+	r := Report{Result: breaker.Failure, Elapsed: time.Duration(p.sel.clk.Mono() - p.sel.origin - p.at)}
 	// Not a copy of all of p: the attempt itself may be calling Hold.
 	late := Picked{sel: p.sel, node: n, cell: p.cell, method: p.method, permit: p.permit, at: p.at, probe: p.probe, late: true}
 	p.permit = breaker.Permit{} // it is reported here, and not by Done
 	return func() {
-		late.permit.Done(breaker.Report{Result: r.Result, Start: r.Start, Elapsed: r.Elapsed})
+		late.settle(&r)
 		late.sel.failed(&late, n, r)
 		if late.probe {
 			late.sel.probed(n)

@@ -29,7 +29,7 @@ func TestDoneCountsOnce(t *testing.T) {
 		t.Errorf("the zero Picked has a node")
 	}
 	zero.Done(Report{Result: breaker.Failure}) // does nothing
-	zero.Late(r.clk.Now())
+	zero.Late()
 	zero.Hold()()
 
 	results := []struct {
@@ -138,7 +138,7 @@ func TestLate(t *testing.T) {
 			r.pass(250 * time.Millisecond)
 			r.wantCounts("before", "1 in flight, 0 failed, 3 well")
 			for range 2 {
-				p.Late(start)
+				p.Late()
 				r.wantCounts("late", "1 in flight, 1 failed, 3 well")
 			}
 			if s := r.status("a"); s.Score == 0 {
@@ -169,7 +169,7 @@ func TestLateAttemptsEject(t *testing.T) {
 		start := r.clk.Now()
 		r.pass(20 * time.Millisecond)
 		if p.Node().ID == "a" {
-			p.Late(start)
+			p.Late()
 		}
 		p.Done(Report{Result: breaker.Success, Start: start, Elapsed: 20 * time.Millisecond})
 	}
@@ -226,7 +226,7 @@ func TestMethodsAreBounded(t *testing.T) {
 	for i := range 100 {
 		r.run(1, Call{Method: name(i)}, down("a", "b"))
 	}
-	if got := len(*r.sel.methods.Load()); got != maxMethods {
+	if got := len(r.sel.methods.Load().index); got != maxMethods {
 		t.Errorf("%d methods have a record, want %d", got, maxMethods)
 	}
 	for i, want := range map[int]int{0: 0, 1: 1, 63: 63, 64: 64, 65: 64, 99: 64} {

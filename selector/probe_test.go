@@ -146,7 +146,7 @@ func TestALateProbe(t *testing.T) {
 	p := r.pick(errand)
 	start := r.clk.Now()
 	r.pass(250 * time.Millisecond)
-	p.Late(start)
+	p.Late()
 	wantIDs(t, "failed", r.heard(ProbeFailed), "a")
 	if s := r.status("a"); s.State != breaker.Open {
 		t.Errorf("the breaker is %v, want open", s.State)

@@ -48,7 +48,7 @@ type Call struct {
 // Report is the result of one attempt.
 type Report struct {
 	Result  breaker.Result
-	Start   time.Time     // when the attempt began
+	Start   time.Time     // when the attempt began; zero: when its node was picked
 	Elapsed time.Duration // how long it took; feeds the latency of a Success
 	NotSent bool          // no connection was obtained: evidence about the node alone
 
@@ -78,6 +78,11 @@ type Config struct {
 	// that open only when the ejector (or a hand) trips them.
 	Engine breaker.Engine
 
+	// Breaker is how long the native breakers stay open, and how they are
+	// probed. It has no effect where there is an Engine. Its Rule, SlowCall,
+	// Ramp and Clock are not used: the ejector and the slow start do that.
+	Breaker breaker.Config
+
 	// OnEvent, if not nil, hears ejections, readmissions and changes of the
 	// set: in order, outside every lock.
 	OnEvent func(Event)
@@ -92,7 +97,14 @@ func (c Config) Validate() error {
 	if c.Source == nil {
 		errs = append(errs, errors.New("source: want one, such as selector.Static(nodes...)"))
 	}
-	return errors.Join(append(errs, c.Ejection.Validate())...)
+	return errors.Join(append(errs, c.Ejection.Validate(), c.breaker().Validate())...)
+}
+
+// breaker is the configuration of the native breakers.
+func (c *Config) breaker() breaker.Config {
+	b := c.Breaker
+	b.Rule, b.SlowCall, b.Ramp, b.Clock = breaker.Never{}, 0, -1, c.Clock
+	return b
 }
 
 // Selector picks nodes. It is safe for concurrent use; make one by [New] and
@@ -100,12 +112,14 @@ func (c Config) Validate() error {
 type Selector struct {
 	source Source
 	engine breaker.Engine
+	native *breaker.Family // the engine, where it is ours; nil: it is the user's
 	clk    clock.Clock
 	epoch  time.Time
+	origin int64 // epoch, as the clock's Mono tells it
 	tune   atomic.Pointer[tuning]
 
 	set       atomic.Pointer[set]
-	methods   atomic.Pointer[map[string]int]
+	methods   atomic.Pointer[methods]
 	nextProbe [2]atomic.Int64 // since epoch: when an ejected node may be tried next; see probeDue
 	events    dispatcher
 
@@ -119,7 +133,7 @@ type Selector struct {
 
 // tuning is what Update may change.
 type tuning struct {
-	strategy  Strategy
+	strategy  Strategy // nil: TwoChoices{}
 	zone      string
 	slowStart time.Duration
 	ejection  thresholds
@@ -127,8 +141,8 @@ type tuning struct {
 
 func (c Config) tuning() *tuning {
 	t := &tuning{strategy: c.Strategy, zone: c.Zone, slowStart: c.SlowStart, ejection: c.Ejection.thresholds()}
-	if t.strategy == nil {
-		t.strategy = TwoChoices{}
+	if t.strategy == Strategy(TwoChoices{}) {
+		t.strategy = nil // asked without an interface in between
 	}
 	if t.slowStart == 0 {
 		t.slowStart = 10 * time.Second
@@ -147,16 +161,17 @@ func New(cfg Config) (*Selector, error) {
 		s.clk = clock.System
 	}
 	if s.engine == nil {
-		family, err := breaker.NewFamily(breaker.Config{Rule: breaker.Never{}, Ramp: -1, Clock: cfg.Clock})
+		family, err := breaker.NewFamily(cfg.breaker())
 		if err != nil {
 			return nil, err
 		}
-		s.engine = family
+		s.engine, s.native = family, family
 	}
-	s.epoch = s.clk.Now()
+	s.origin = s.clk.Mono()
+	s.epoch = s.clk.At(s.origin)
 	s.tune.Store(cfg.tuning())
 	s.set.Store(&set{})
-	s.methods.Store(&map[string]int{})
+	s.methods.Store(&methods{first: noMethod})
 	s.schedule()
 	s.events.listen = cfg.OnEvent
 	if c, ok := s.source.(interface{ defaultClock(clock.Clock) }); ok {
@@ -168,12 +183,17 @@ func New(cfg Config) (*Selector, error) {
 	return s, nil
 }
 
-// Update changes the strategy, zone, slow start and ejection thresholds;
-// nodes and what is known of them stay. Source, Engine, OnEvent and Clock of
-// cfg are ignored.
+// Update changes the strategy, zone, slow start, ejection thresholds and the
+// native breakers' times; nodes and what is known of them stay. Source, Engine,
+// OnEvent and Clock of cfg are ignored.
 func (s *Selector) Update(cfg Config) error {
 	if err := cfg.Ejection.Validate(); err != nil {
 		return err
+	}
+	if s.native != nil {
+		if err := s.native.Update(cfg.breaker()); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,13 +230,22 @@ func (s *Selector) Pick(c Call) (Picked, error) {
 // PickTo is Pick into memory that the caller has, which saves two copies.
 // What p held is overwritten; on error it is left alone.
 func (s *Selector) PickTo(p *Picked, c *Call) error {
-	now := c.Now
-	if now.IsZero() {
-		now = s.clk.Now()
+	if c.Now.IsZero() {
+		return s.PickAt(p, c, s.clk.Mono())
 	}
-	t := int64(now.Sub(s.epoch))
+	return s.PickAt(p, c, s.origin+int64(c.Now.Sub(s.epoch)))
+}
+
+// PickAt is PickTo at an instant that Config.Clock's Mono has told: c.Now is
+// not looked at.
+func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
+	t := mono - s.origin
+	var now time.Time // our own breakers read the clock, in the rare case that they need the time
+	if s.native == nil {
+		now = s.instant(t)
+	}
 	if s.probeDue(c.Retriable, t) && len(c.Tried) == 0 {
-		if n, permit, ok := s.tryProbe(c, now, t); ok {
+		if n, permit, ok := s.tryProbe(c, s.instant(t), t); ok {
 			s.claim(p, n, t, c.Method)
 			p.permit, p.probe = permit, true
 			return nil
@@ -237,3 +266,6 @@ func (s *Selector) PickTo(p *Picked, c *Call) error {
 		s.noteOpen(n, t, after)
 	}
 }
+
+// instant is t, which counts from the epoch, as others tell the time.
+func (s *Selector) instant(t int64) time.Time { return s.epoch.Add(time.Duration(t)) }

@@ -46,7 +46,7 @@ func (s *Selector) statuses() ([]*node, []Status) {
 			Latency: time.Duration(n.average()), Score: n.score, Threshold: look,
 		}
 		if n.out && n.retryAt != never {
-			list[i].RetryAt = s.epoch.Add(time.Duration(n.retryAt))
+			list[i].RetryAt = s.instant(n.retryAt)
 		}
 	}
 	return all, list
@@ -72,7 +72,7 @@ func (s *Selector) HasUntried(tried []*Node) bool {
 // Typical returns what a successful attempt of a method takes on a good node;
 // 0: unknown. It looks at a few nodes only.
 func (s *Selector) Typical(method string) time.Duration {
-	methods := *s.methods.Load()
+	methods := s.methods.Load().index
 	m, ok := methods[method]
 	switch {
 	case ok:

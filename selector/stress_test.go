@@ -62,7 +62,7 @@ func TestStress(t *testing.T) {
 					}
 					late := rng.IntN(50) == 0
 					if late {
-						p.Late(time.Time{})
+						p.Late()
 					}
 					if rng.IntN(10) == 0 {
 						defer p.Hold()()

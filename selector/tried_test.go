@@ -81,7 +81,7 @@ func property(t *testing.T, seed uint64) {
 				i := rng.IntN(len(flights))
 				f := &flights[i]
 				if rng.IntN(10) == 0 {
-					f.p.Late(f.start)
+					f.p.Late()
 				}
 				f.p.Done(Report{Result: breaker.Result(rng.IntN(3)), Start: f.start, Elapsed: r.clk.Now().Sub(f.start), NotSent: rng.IntN(2) == 0})
 				flights = slices.Delete(flights, i, i+1)

@@ -36,7 +36,8 @@ func (TwoChoices) Choose(v View) int {
 	}
 	costA++
 	costB++
-	if la, lb := a.estimate(v.t), b.estimate(v.t); la > 0 && lb > 0 {
+	ms := millis(v.t)
+	if la, lb := a.estimateAt(ms), b.estimateAt(ms); la > 0 && lb > 0 {
 		costA *= la
 		costB *= lb
 	}

@@ -19,8 +19,10 @@ type Clock interface {
 	// of the same clock mean something; the calendar date may drift.
 	Now() time.Time
 
-	// Since is Now().Sub(t), for less.
-	Since(t time.Time) time.Duration
+	// Mono returns the present as nanoseconds since an instant of the clock's
+	// own, for half of what Now costs; At(Mono()) is Now().
+	Mono() int64
+	At(mono int64) time.Time
 
 	// Sleep blocks for d, or until ctx ends; then it returns ctx.Err(). With
 	// d <= 0 it does not block.
