@@ -188,6 +188,9 @@ func (m *model) done(t *ticket, r Report, now time.Time) {
 			if m.passed++; m.passed >= m.cfg.Probes {
 				m.close(now)
 				m.ramping, m.rampBegan = m.cfg.Ramp > 0, now
+				if _, rate := m.cfg.Rule.(Rate); rate {
+					m.hear(false, now)
+				}
 			}
 		}
 	}
@@ -195,7 +198,11 @@ func (m *model) done(t *ticket, r Report, now time.Time) {
 
 func (m *model) hear(failed bool, now time.Time) {
 	m.history = append(m.history, heard{now, failed})
-	if failed && m.trips() {
+	_, rate := m.cfg.Rule.(Rate)
+	if (failed || rate) && m.trips() {
+		if !failed {
+			m.edge("by a success")
+		}
 		m.edge("by rule")
 		if m.ramping {
 			m.edge("by rule on the ramp")
@@ -228,7 +235,7 @@ func (m *model) score() (score float64, calls, failures int) {
 			return 0, 0, 0
 		}
 		step := func(i int) int64 {
-			return int64(m.history[i].at.Sub(m.history[0].at) / (r.Window / 10))
+			return m.history[i].at.UnixNano() / int64(r.Window/10)
 		}
 		for i, h := range m.history {
 			if step(i) > step(len(m.history)-1)-10 {

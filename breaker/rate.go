@@ -7,8 +7,10 @@ import (
 )
 
 // Rate opens when at least Threshold of the calls that ended within the last
-// Window failed, and there were at least MinCalls. It looks when a failure is
-// reported. The window moves in tenths, so it covers between 0.9 and 1 Window.
+// Window failed, and there were at least MinCalls. It looks at every result: the
+// success that makes the calls enough may open it. The window moves in tenths,
+// at the clock's multiples of them, so it covers between 0.9 and 1 Window. The
+// probe that closed the breaker is the first call of the next window.
 //
 // Every result takes the breaker's lock and reads the clock: where the healthy
 // path must be free, use [CUSUM]. A dead node is noticed only after
@@ -72,18 +74,17 @@ func (j *rate) terms() (int, float64) { return j.MinCalls, j.Threshold }
 func (j *rate) note(rec *record, failed bool, now time.Time) bool {
 	width := int64(j.Window / rateCells)
 	if rec.win == nil || rec.win.span != width {
-		rec.win = &window{span: width, start: now, cells: make([]cell, rateCells)}
+		rec.win = &window{span: width, start: now.Truncate(j.Window / rateCells), cells: make([]cell, rateCells)}
 	}
 	w := rec.win
 	w.advance(now)
 	c := &w.cells[w.head%rateCells]
 	c.calls++
 	w.calls++
-	if !failed {
-		return false
+	if failed {
+		c.failures++
+		w.failures++
 	}
-	c.failures++
-	w.failures++
 	return w.reaches(j.MinCalls, j.Threshold)
 }
 

@@ -26,7 +26,9 @@ func TestRules(t *testing.T) {
 		{Consecutive{1}, "SSF!"},
 		{Rate{}, strings.Repeat("F", 20) + "!"},
 		{Rate{}, strings.Repeat("S", 10) + strings.Repeat("F", 10) + "!"},
-		{Rate{}, strings.Repeat("F", 10) + strings.Repeat("S", 10) + "SF!"},
+		{Rate{}, strings.Repeat("F", 10) + strings.Repeat("S", 10) + "!"}, // the success makes the calls enough
+		{Rate{}, strings.Repeat("F", 9) + strings.Repeat("S", 11) + "FF!"},
+		{Rate{MinCalls: 4}, "SSSS8FFF2S!"}, // four successes have left the window
 		{Rate{MinCalls: 4}, "FFFF!"},
 		{Rate{MinCalls: 4}, "FFF91FFFF!"},   // the first three have left the window
 		{Rate{MinCalls: 4}, "FFF9F!"},       // and here they have not
