@@ -15,6 +15,7 @@ package breakertest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -77,18 +78,27 @@ func Run(t *testing.T, s Subject) {
 			} else {
 				faults = c.inBubble(t, s)
 			}
-			switch {
-			case declared && len(faults) == 0:
-				t.Errorf("declared as a limit (%s), but it holds: %s", why, c.holds)
-			case declared:
-				t.Logf("declared limit: %s; seen: %s", why, faults[0])
-			default:
-				for _, f := range faults {
-					t.Errorf("%s: %s", c.holds, f)
-				}
+			switch verdict, ok := judge(c, why, declared, faults); {
+			case !ok:
+				t.Error(verdict)
+			case verdict != "":
+				t.Log(verdict)
 			}
 		})
 	}
+}
+
+// judge says what the faults of a case mean, and whether that is well.
+func judge(c item, why string, declared bool, faults []string) (verdict string, ok bool) {
+	switch {
+	case declared && len(faults) == 0:
+		return fmt.Sprintf("declared as a limit (%s), but it holds: %s", why, c.holds), false
+	case declared:
+		return fmt.Sprintf("declared limit: %s; seen: %s", why, faults[0]), true
+	case len(faults) > 0:
+		return fmt.Sprintf("want: %s\ngot: %s", c.holds, strings.Join(faults, "\n")), false
+	}
+	return "", true
 }
 
 var seen sync.Map // names of tests that called Run

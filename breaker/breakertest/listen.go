@@ -3,15 +3,38 @@ package breakertest
 import (
 	"runtime"
 	"slices"
+	"testing/synctest"
 
 	"github.com/holdfast-go/holdfast/breaker"
 )
 
 // listenCases are about those who hear transitions.
 var listenCases = []item{
-	{"listener-order", "a listener hears every transition once, in order", func(r *rig) {
-		r.roundTrip()
+	{"listener-order", "a listener hears every transition once, in order, and one at a time", func(r *rig) {
+		busy := false
+		r.react = func(t turn) {
+			if busy {
+				r.errorf("told of %v while it listens to another", t)
+			}
+			busy = true
+			if len(r.turns()) == 1 { // transitions while somebody listens wait for their turn
+				r.recover(r.reopened())
+			}
+			busy = false
+		}
+		for range r.Failures {
+			r.admit().Done(breaker.Report{Result: breaker.Failure})
+		}
+		synctest.Wait()
+		r.want(breaker.Closed)
+		r.react = nil
+		r.open()
+		r.done(r.reopened(), breaker.Failure)
+		r.recover(r.reopened())
 		want := []turn{
+			{breaker.Closed, breaker.Open},
+			{breaker.Open, breaker.HalfOpen},
+			{breaker.HalfOpen, breaker.Closed},
 			{breaker.Closed, breaker.Open},
 			{breaker.Open, breaker.HalfOpen},
 			{breaker.HalfOpen, breaker.Open},
