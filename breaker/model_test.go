@@ -188,9 +188,6 @@ func (m *model) done(t *ticket, r Report, now time.Time) {
 			if m.passed++; m.passed >= m.cfg.Probes {
 				m.close(now)
 				m.ramping, m.rampBegan = m.cfg.Ramp > 0, now
-				if _, rate := m.cfg.Rule.(Rate); rate {
-					m.hear(false, now)
-				}
 			}
 		}
 	}
@@ -198,11 +195,7 @@ func (m *model) done(t *ticket, r Report, now time.Time) {
 
 func (m *model) hear(failed bool, now time.Time) {
 	m.history = append(m.history, heard{now, failed})
-	_, rate := m.cfg.Rule.(Rate)
-	if (failed || rate) && m.trips() {
-		if !failed {
-			m.edge("by a success")
-		}
+	if failed && m.trips() {
 		m.edge("by rule")
 		if m.ramping {
 			m.edge("by rule on the ramp")

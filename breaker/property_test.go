@@ -69,7 +69,7 @@ func TestCircuitIsItsModel(t *testing.T) {
 		"lease granted", "lease forfeited", "lease returned", "probe failed", "probe succeeded",
 		"success ignored: no lease", "failure ignored: no lease", "ignored ignored: no lease",
 		"success ignored: open", "failure ignored: open", "ignored ignored: open",
-		"stale failure counted", "stale success ignored", "slow success", "by a success",
+		"stale failure counted", "stale success ignored", "slow success",
 		"result ignored: forced", "shadow admits", "shadow's result ignored",
 	} {
 		if edges[name] < atLeast {

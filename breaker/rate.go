@@ -7,10 +7,9 @@ import (
 )
 
 // Rate opens when at least Threshold of the calls that ended within the last
-// Window failed, and there were at least MinCalls. It looks at every result: the
-// success that makes the calls enough may open it. The window moves in tenths,
-// at the clock's multiples of them, so it covers between 0.9 and 1 Window. The
-// probe that closed the breaker is the first call of the next window.
+// Window failed, and there were at least MinCalls. It looks when a failure is
+// reported. The window moves in tenths, at the clock's multiples of them, so it
+// covers between 0.9 and 1 Window.
 //
 // Every result takes the breaker's lock and reads the clock: where the healthy
 // path must be free, use [CUSUM]. A dead node is noticed only after
@@ -81,10 +80,11 @@ func (j *rate) note(rec *record, failed bool, now time.Time) bool {
 	c := &w.cells[w.head%rateCells]
 	c.calls++
 	w.calls++
-	if failed {
-		c.failures++
-		w.failures++
+	if !failed {
+		return false
 	}
+	c.failures++
+	w.failures++
 	return w.reaches(j.MinCalls, j.Threshold)
 }
 

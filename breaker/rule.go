@@ -30,8 +30,8 @@ type judge interface {
 	kind() kind
 
 	// note takes one result into the record and reports whether the breaker
-	// must open. now is set for failures, and for successes if the rule is
-	// timed.
+	// must open. Only a failure opens: now is set for failures, and for
+	// successes if reads is true.
 	note(rec *record, failed bool, now time.Time) bool
 
 	// terms returns the fewest calls that the rule opens after, and the share

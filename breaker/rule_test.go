@@ -26,14 +26,14 @@ func TestRules(t *testing.T) {
 		{Consecutive{1}, "SSF!"},
 		{Rate{}, strings.Repeat("F", 20) + "!"},
 		{Rate{}, strings.Repeat("S", 10) + strings.Repeat("F", 10) + "!"},
-		{Rate{}, strings.Repeat("F", 10) + strings.Repeat("S", 10) + "!"}, // the success makes the calls enough
-		{Rate{}, strings.Repeat("F", 9) + strings.Repeat("S", 11) + "FF!"},
-		{Rate{MinCalls: 4}, "SSSS8FFF2S!"}, // four successes have left the window
+		{Rate{}, strings.Repeat("F", 10) + strings.Repeat("S", 10) + "SF!"},
 		{Rate{MinCalls: 4}, "FFFF!"},
 		{Rate{MinCalls: 4}, "FFF91FFFF!"},   // the first three have left the window
 		{Rate{MinCalls: 4}, "FFF9F!"},       // and here they have not
 		{Rate{MinCalls: 4}, "SSSS991FFFF!"}, // a long silence
 		{Rate{MinCalls: 1, Threshold: 1}, "S9F1F!"},
+		{Rate{Window: 100 * time.Second, MinCalls: 2}, "8F99999999991F!"}, // at 99 s: the tenths begin at 0, 10, …
+		{Rate{Window: 100 * time.Second, MinCalls: 2}, "8F99999999992FF!"},
 		{Rate{Window: time.Second, MinCalls: 2}, "F1F1F1FF!"},
 		{Count{}, strings.Repeat("F", 20) + "!"},
 		{Count{}, strings.Repeat("S", 100) + strings.Repeat("F", 50) + "!"},

@@ -77,9 +77,6 @@ func (c *Circuit) probed(s *settings, number uint64, result Result, now time.Tim
 	case Success:
 		if x.passed++; x.passed >= s.probes {
 			c.close(now, s.ramp > 0, probes(s, int(x.passed), 0))
-			if s.rule.kind().timed() { // it ended within the window
-				c.note(s, false, now)
-			}
 		}
 	}
 }
