@@ -15,7 +15,7 @@ type run struct {
 	start   time.Time
 	down    span // doing the fault
 	back    span // undoing it
-	shots   []shot
+	shots   []Shot
 	records []Record
 	torn    int
 	entries []Entry
@@ -71,12 +71,12 @@ func (r *run) effects(s *StackReport) {
 	}
 	for i := range r.shots {
 		shot := &r.shots[i]
-		if !shot.ok() {
+		if !shot.OK {
 			s.Failed++
 		}
 		switch {
 		case shot.Route != Post:
-		case !shot.ok():
+		case !shot.OK:
 			s.FailedPosts++
 			if shot.Ambiguous {
 				s.FailedPostsAmbiguous++
@@ -176,7 +176,7 @@ func (r *run) onVictim(from, to time.Time) map[string]Route {
 	}
 	ended := map[attempt]time.Time{} // the last end
 	for _, rec := range r.records {
-		if rec.Kind == Ended && rec.Node == r.victim {
+		if rec.Kind.over() && rec.Node == r.victim {
 			ended[attempt{rec.ID, rec.Attempt}] = rec.At
 		}
 	}

@@ -9,11 +9,11 @@ import (
 
 func TestArrivals(t *testing.T) {
 	const rate, seconds = 200.0, 100
-	list := Arrivals(7, rate, seconds*time.Second)
-	if !reflect.DeepEqual(list, Arrivals(7, rate, seconds*time.Second)) {
+	list := Workload{Seed: 7, Rate: rate, Duration: seconds * time.Second}.Arrivals()
+	if again := (Workload{Seed: 7, Rate: rate, Duration: seconds * time.Second}).Arrivals(); !reflect.DeepEqual(list, again) {
 		t.Error("equal seeds give different arrivals")
 	}
-	if reflect.DeepEqual(list[:10], Arrivals(8, rate, seconds*time.Second)[:10]) {
+	if other := (Workload{Seed: 8, Rate: rate, Duration: seconds * time.Second}).Arrivals(); reflect.DeepEqual(list[:10], other[:10]) {
 		t.Error("different seeds give equal arrivals")
 	}
 	// Poisson: the count's standard deviation is its root, an exponential

@@ -37,10 +37,11 @@ func newSpawner() *spawner {
 	return s
 }
 
-func (s *spawner) start(cmd *exec.Cmd) (err error) {
+// start starts cmd at a place.
+func (s *spawner) start(cmd *exec.Cmd, where *place) (err error) {
 	done := make(chan struct{})
 	s.starts <- func() {
-		err = cmd.Start()
+		err = where.within(cmd.Start)
 		close(done)
 	}
 	<-done
@@ -56,37 +57,37 @@ type child struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	replies chan message
+	loaded  chan struct{} // closed when a client has done with its load
 	exited  chan struct{} // closed when it has ended and nothing of it is left
 	stderr  tail
 	talk    sync.Mutex // one command at a time
 
-	expected atomic.Bool // we have ended it ourselves
+	expected     atomic.Bool  // we have ended it ourselves
+	sent, failed atomic.Int64 // as a client tells
 }
 
 // portTaken is what a child says when its port is in use.
 var portTaken = syscall.EADDRINUSE
 
-// start starts a process and waits until it listens. output becomes its
-// outputFD. It fails with portTaken when the port is in use.
-func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, output *os.File, notice func(Entry)) (*child, error) {
-	c := &child{name: cfg.Role, replies: make(chan message, 16), exited: make(chan struct{})}
-	if cfg.Role == roleHello {
+// child starts a process and waits until it listens. The outputs become its
+// files from outputFD on. It fails with portTaken when the port is in use.
+func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, where *place, outputs []*os.File, notice func(Entry)) (*child, error) {
+	c := &child{name: cfg.Role, replies: make(chan message, 16), loaded: make(chan struct{}), exited: make(chan struct{})}
+	if cfg.Node.ID != "" {
 		c.name = cfg.Node.ID
 	}
 	c.cmd = exec.Command(exe, RoleCommand) //nolint:noctx // its end is the experiment's, which kills by hand and waits
 	c.cmd.Env = childEnv(os.Environ())
 	c.cmd.Stderr = &c.stderr
 	c.cmd.SysProcAttr = childAttr()
-	if output != nil {
-		c.cmd.ExtraFiles = []*os.File{output}
-	}
+	c.cmd.ExtraFiles = outputs
 	stdin, err1 := c.cmd.StdinPipe()
 	stdout, err2 := c.cmd.StdoutPipe()
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
 	c.stdin = stdin
-	if err := s.start(c.cmd); err != nil {
+	if err := s.start(c.cmd, where); err != nil {
 		return nil, fmt.Errorf("%s: start: %w", c.name, err)
 	}
 	go c.listen(stdout, notice)
@@ -126,7 +127,15 @@ func (c *child) listen(stdout io.Reader, notice func(Entry)) {
 		if json.Unmarshal(lines.Bytes(), &m) != nil {
 			continue
 		}
-		if m.Type == msgNotice {
+		switch {
+		case m.Type == msgLoaded:
+			close(c.loaded)
+			continue
+		case m.Type == msgCount:
+			c.sent.Store(int64(m.Sent))
+			c.failed.Store(int64(m.Failed))
+			continue
+		case m.Type == msgNotice:
 			if m.Entry != nil && notice != nil {
 				notice(*m.Entry)
 			}
@@ -196,6 +205,31 @@ func (c *child) kill() {
 	_ = c.cmd.Process.Kill() // it may have ended
 	c.stdin.Close()
 	<-c.exited
+}
+
+// gone reports whether nothing of the child is left.
+func (c *child) gone() bool {
+	select {
+	case <-c.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain has the child end as services are asked to, and returns when it has.
+func (c *child) drain(ctx context.Context, addr string) error {
+	c.expected.Store(true)
+	if err := terminate(c.cmd.Process); err != nil {
+		return err
+	}
+	if err := poll(ctx, "it did not end", func() (bool, error) { return c.gone(), nil }); err != nil {
+		return err
+	}
+	if code := c.cmd.ProcessState.ExitCode(); code != 0 {
+		return c.ended()
+	}
+	return refused(ctx, addr)
 }
 
 // tail keeps the end of what is written to it.

@@ -123,11 +123,11 @@ func Failover(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := choosePorts(cfg.Port, processNames(cfg.Nodes))
+	ports, err := choosePorts(cfg.Port, append([]string{roleGateway, roleUserAPI}, instanceNames(cfg.Nodes)...))
 	if err != nil {
 		return nil, err
 	}
-	arrivals := Arrivals(cfg.Seed, cfg.Rate, cfg.Duration)
+	arrivals := Workload{Seed: cfg.Seed, Rate: cfg.Rate, Duration: cfg.Duration}.Arrivals()
 	report := &Report{
 		SchemaVersion: 1, Seed: cfg.Seed, Fault: cfg.Fault, Nodes: cfg.Nodes, Rate: cfg.Rate,
 		DurationMs: ms(cfg.Duration), WorkMs: ms(cfg.Work), TimeoutMs: ms(cfg.Timeout),
@@ -146,21 +146,24 @@ func Failover(ctx context.Context, cfg Config) (*Report, error) {
 func runStack(ctx context.Context, cfg *Config, stack Stack, exe string, ports []int, arrivals []Arrival) (*StackReport, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	tell := newTeller(cfg, stack.Name())
+	tell := newTeller(cfg.Progress, stack.Name(), cfg.Duration)
 	defer tell.close()
 	spawner := newSpawner()
-	c := &cluster{cfg: cfg, stack: stack, exe: exe, spawner: spawner, fail: fail, notice: tell.entry}
+	c := &chain{cluster: cluster{
+		stack: stack.Name(), exe: exe, keep: cfg.Keep, service: Service{Mean: cfg.Work}, spawner: spawner, fail: fail, notice: tell.entry,
+	}}
 	defer spawner.close()
 	defer c.stop()
 	tell.say("starting %d processes", 2+cfg.Nodes)
-	if err := c.start(ctx, ports); err != nil {
+	if err := c.start(ctx, cfg, ports); err != nil {
 		return nil, cause(ctx, err)
 	}
+	defer c.front.close()
 
 	victim := c.hellos[len(c.hellos)-1]
-	l := &load{base: c.base, timeout: cfg.Timeout, start: time.Now().Add(50 * time.Millisecond)}
+	l := &load{fire: c.front.fire, start: time.Now().Add(50 * time.Millisecond)}
 	run := &run{cfg: cfg, stack: stack.Name(), victim: victim.node.ID, nodes: c.hellos, start: l.start}
-	tell.begin(l)
+	tell.begin(l.start, l.count)
 	loaded := make(chan error, 1)
 	go func() { loaded <- l.run(ctx, arrivals) }()
 	err := c.disturb(ctx, run, victim, tell)
@@ -172,13 +175,13 @@ func runStack(ctx context.Context, cfg *Config, stack Stack, exe string, ports [
 	}
 	if err == nil {
 		tell.end()
-		err = c.settle(ctx, 100*time.Millisecond+4*cfg.Work)
+		err = settle(ctx, 100*time.Millisecond+4*cfg.Work)
 	}
 	if err != nil {
 		return nil, cause(ctx, err)
 	}
 	run.shots = l.shots
-	if run.entries, err = c.entries(ctx); err != nil {
+	if run.entries, err = entries(ctx, c.userAPI, c.journal); err != nil {
 		return nil, cause(ctx, err)
 	}
 	if run.records, run.torn, err = c.records(); err != nil {
@@ -188,22 +191,22 @@ func runStack(ctx context.Context, cfg *Config, stack Stack, exe string, ports [
 }
 
 // disturb does the fault and undoes it, each when it is due.
-func (c *cluster) disturb(ctx context.Context, run *run, victim *instance, tell *teller) (err error) {
-	third := c.cfg.Duration / 3
+func (c *chain) disturb(ctx context.Context, run *run, victim *instance, tell *teller) (err error) {
+	third, fault := run.cfg.Duration/3, run.cfg.Fault
 	if err := until(ctx, run.start.Add(third)); err != nil {
 		return err
 	}
-	if run.down, err = c.inject(ctx, c.cfg.Fault, victim); err != nil {
+	if run.down, err = c.inject(ctx, fault, victim); err != nil {
 		return err
 	}
-	tell.phase(Down, "%s: %s", victim.node.ID, c.cfg.Fault.done())
+	tell.phase(Down, "%s: %s", victim.node.ID, fault.done())
 	if err := until(ctx, run.start.Add(2*third)); err != nil {
 		return err
 	}
-	if run.back, err = c.undo(ctx, c.cfg.Fault, victim); err != nil {
+	if run.back, err = c.undo(ctx, fault, victim); err != nil {
 		return err
 	}
-	tell.phase(Back, "%s: %s", victim.node.ID, c.cfg.Fault.undone())
+	tell.phase(Back, "%s: %s", victim.node.ID, fault.undone())
 	return nil
 }
 

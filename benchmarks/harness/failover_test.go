@@ -29,13 +29,15 @@ type naive struct{}
 
 func (naive) Name() string { return "naive" }
 
+func (naive) Info() Info { return Info{What: "a client without any resilience"} }
+
 func (naive) Serve(l net.Listener, hello *Hello) error {
 	return ServeHTTP(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route := Get
 		if r.Method == http.MethodPost {
 			route = Post
 		}
-		node, err := hello.Serve(r.Context(), route, r.Header.Get(RequestID), 1)
+		node, err := hello.Serve(r.Context(), Request{Route: route, ID: r.Header.Get(RequestID), Attempt: 1})
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
@@ -99,7 +101,7 @@ func TestFailover(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := report.Stacks[0]
-			if want := len(Arrivals(3, 60, 3*time.Second)); s.Requests != want {
+			if want := len((Workload{Seed: 3, Rate: 60, Duration: 3 * time.Second}).Arrivals()); s.Requests != want {
 				t.Errorf("%d requests, want %d", s.Requests, want)
 			}
 			down := 0

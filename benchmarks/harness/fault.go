@@ -57,30 +57,32 @@ type span struct{ begin, end time.Time }
 // inject does f to the instance and makes sure that it took effect.
 func (c *cluster) inject(ctx context.Context, f Fault, n *instance) (span, error) {
 	s := span{begin: time.Now()}
-	err := func() error {
-		switch f {
-		case Kill:
-			n.child.kill()
-			return refused(ctx, n.node.Addr)
-		case Refuse:
-			if err := n.child.do(ctx, cmdRefuse); err != nil {
-				return err
-			}
-			return refused(ctx, n.node.Addr)
-		case Stop:
-			p := n.child.cmd.Process
-			if err := pause(p); err != nil {
-				return err
-			}
-			return poll(ctx, "it did not stop", func() (bool, error) { return stopped(p.Pid) })
-		}
-		return f.Validate()
-	}()
+	err := c.strike(ctx, f, n)
 	s.end = time.Now()
 	if err != nil && ctx.Err() == nil {
 		err = &FaultError{f, n.node.ID, err}
 	}
 	return s, err
+}
+
+func (c *cluster) strike(ctx context.Context, f Fault, n *instance) error {
+	switch f {
+	case Kill:
+		n.child.kill()
+		return refused(ctx, n.node.Addr)
+	case Refuse:
+		if err := n.child.do(ctx, cmdRefuse); err != nil {
+			return err
+		}
+		return refused(ctx, n.node.Addr)
+	case Stop:
+		p := n.child.cmd.Process
+		if err := pause(p); err != nil {
+			return err
+		}
+		return poll(ctx, "it did not stop", func() (bool, error) { return stopped(p.Pid) })
+	}
+	return f.Validate()
 }
 
 // undo brings the instance back.

@@ -102,6 +102,50 @@ func (g *gate) admit() error {
 	return g.swap(l)
 }
 
+// empty reports whether no connection is left.
+func (g *gate) empty() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.conns) == 0
+}
+
+// drop ends the connection from peer with a reset, as if its other end had
+// become unreachable in the middle of an answer.
+func (g *gate) drop(peer string) {
+	c := g.find(peer)
+	if c == nil {
+		return
+	}
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it may be closed
+	}
+	_ = c.Close()
+}
+
+// afterWrite has f called when the next write to peer is done; soon, if peer
+// is not known.
+func (g *gate) afterWrite(peer string, f func()) {
+	c := g.find(peer)
+	if c == nil {
+		time.AfterFunc(linger, f)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.then = f
+}
+
+func (g *gate) find(peer string) *gateConn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		if c.RemoteAddr().String() == peer {
+			return c
+		}
+	}
+	return nil
+}
+
 // swap needs mu.
 func (g *gate) swap(l net.Listener) error {
 	old := g.listener
@@ -118,7 +162,8 @@ func (g *gate) swap(l net.Listener) error {
 type gateConn struct {
 	net.Conn
 	gate *gate
-	busy bool // a request was read and no answer written; under gate.mu
+	busy bool   // a request was read and no answer written; under gate.mu
+	then func() // what the next write is followed by; under gate.mu
 	end  sync.Once
 }
 
@@ -156,7 +201,11 @@ func (c *gateConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.gate.mu.Lock()
 	c.busy = false
+	then := c.then
 	c.gate.mu.Unlock()
+	if then != nil {
+		then()
+	}
 	if c.leaving() {
 		time.AfterFunc(linger, func() { _ = c.Close() })
 	}

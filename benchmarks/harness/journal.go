@@ -14,6 +14,11 @@ import (
 // can know: which node it tried and when, why it tried again, when it ejected
 // a node. A nil Journal swallows everything. It is safe for concurrent use.
 type Journal struct {
+	*journalFile
+	client int // stamped on every entry
+}
+
+type journalFile struct {
 	mu     sync.Mutex
 	w      *bufio.Writer
 	err    error
@@ -23,8 +28,11 @@ type Journal struct {
 // NewJournal writes to w, buffered: see Flush. notice, if not nil, is called
 // for each entry about a node.
 func NewJournal(w io.Writer, notice func(Entry)) *Journal {
-	return &Journal{w: bufio.NewWriterSize(w, 1<<16), notice: notice}
+	return &Journal{journalFile: &journalFile{w: bufio.NewWriterSize(w, 1<<16), notice: notice}}
 }
+
+// As returns the journal of one of several clients, in the same file.
+func (j *Journal) As(client int) *Journal { return &Journal{j.journalFile, client} }
 
 // EntryKind is what an [Entry] tells of.
 type EntryKind string
@@ -49,6 +57,7 @@ type Entry struct {
 	Born    time.Time `json:"born,omitzero"` // when the dial of the attempt's connection began, if the client can tell
 	NotSent bool      `json:"notSent,omitempty"`
 	Detail  string    `json:"detail,omitempty"` // the error, or the reason
+	Client  int       `json:"client,omitempty"` // which of several, from 0
 }
 
 // Add writes an entry.
@@ -56,6 +65,7 @@ func (j *Journal) Add(e Entry) {
 	if j == nil {
 		return
 	}
+	e.Client = j.client
 	line, err := json.Marshal(e)
 	j.mu.Lock()
 	j.err = errors.Join(j.err, err)
@@ -85,7 +95,7 @@ func ParseJournal(r io.Reader) (entries []Entry, bad int, err error) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var e Entry
-		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Kind == "" || e.Route > Post {
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Kind == "" || int(e.Route) >= len(AllRoutes) {
 			bad++
 			continue
 		}

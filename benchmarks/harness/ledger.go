@@ -26,7 +26,16 @@ const (
 	Begun   Kind = 'B' // an attempt has arrived at a server
 	Applied Kind = 'A' // its effect has been carried out
 	Ended   Kind = 'E' // its answer has been handed to the protocol
+
+	Replayed Kind = 'P' // its effect was there already, carried out with the same key
+	Failed   Kind = 'F' // it was answered with an error
+	Refused  Kind = 'R' // it was answered that there is no room for it, and nothing was done
+	Unheard  Kind = 'U' // it was carried out, and its answer was lost on purpose
 )
+
+// over are the kinds of records after which the instance has done with an
+// attempt.
+func (k Kind) over() bool { return k == Ended || k == Failed || k == Refused || k == Unheard }
 
 // Record is one line of the ledger.
 type Record struct {
@@ -41,10 +50,10 @@ type Record struct {
 // Validate returns an error if the record cannot be written as a line.
 func (r Record) Validate() error {
 	switch {
-	case r.Kind != Begun && r.Kind != Applied && r.Kind != Ended:
-		return fmt.Errorf("kind %q: want B, A or E", r.Kind)
-	case r.Route != Get && r.Route != Post:
-		return fmt.Errorf("route %d: want 0 or 1", r.Route)
+	case r.Kind != Begun && r.Kind != Applied && r.Kind != Replayed && !r.Kind.over():
+		return fmt.Errorf("kind %q: want B, A, P, E, F, R or U", r.Kind)
+	case int(r.Route) >= len(AllRoutes):
+		return fmt.Errorf("route %d: want 0 to %d", r.Route, len(AllRoutes)-1)
 	case !word(r.ID):
 		return fmt.Errorf("request id %q: want 1 to 64 characters of a-z A-Z 0-9 . _ -", r.ID)
 	case !word(r.Node):

@@ -93,7 +93,7 @@ func TestLedgerRefusesWhatItCannotHold(t *testing.T) {
 	good := Record{Begun, Get, "id", 1, "node", time.Unix(1, 0)}
 	for name, change := range map[string]func(*Record){
 		"kind":     func(r *Record) { r.Kind = 'x' },
-		"route":    func(r *Record) { r.Route = 2 },
+		"route":    func(r *Record) { r.Route = Route(len(AllRoutes)) },
 		"empty id": func(r *Record) { r.ID = "" },
 		"newline":  func(r *Record) { r.ID = "a\nb" },
 		"space":    func(r *Record) { r.Node = "a b" },

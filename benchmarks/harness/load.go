@@ -12,32 +12,30 @@ import (
 	"time"
 )
 
-// shot is one request of the load and what came of it. Times count from the
+// Shot is one request of the load and what came of it. Times count from the
 // beginning of the load.
-type shot struct {
+type Shot struct {
 	Arrival
 	Sent      time.Duration // when it went out
 	Done      time.Duration // when its answer was read
-	Unsent    bool          // too many were under way: it was never made
-	Status    int           // 0: no answer
-	Ambiguous bool          // the answer says that it may have been carried out
-	Err       string
+	OK        bool          // it did what it should
+	Unsent    bool          `json:",omitempty"` // too many were under way: it was never made
+	Ambiguous bool          `json:",omitempty"` // the client says that it may have been carried out
+	Node      string        `json:",omitempty"` // who answered
+	Err       string        `json:",omitempty"`
+	Process   int           `json:",omitempty"` // which of the client processes made it
 }
 
-// ok reports whether the request did what it should.
-func (s *shot) ok() bool { return s.Status == http.StatusOK }
-
-// latency counts from when the request was due, not from when it was sent: a
+// Latency counts from when the request was due, not from when it was sent: a
 // load generator that is held up does not hide it.
-func (s *shot) latency() time.Duration { return s.Done - s.Due }
+func (s *Shot) Latency() time.Duration { return s.Done - s.Due }
 
 // load is an open-loop load generator: requests go out when they are due,
 // however many are under way.
 type load struct {
-	base    string
-	timeout time.Duration // of a call, as the user API keeps it
-	start   time.Time
-	shots   []shot
+	start time.Time
+	fire  func(ctx context.Context, s *Shot) // makes the request and keeps what came of it
+	shots []Shot
 
 	sent, done, failed, unsent atomic.Int64
 }
@@ -48,9 +46,7 @@ const maxUnderWay = 4000
 
 // run fires all arrivals and returns when all are answered, or ctx is done.
 func (l *load) run(ctx context.Context, arrivals []Arrival) error {
-	client := newLoadClient()
-	defer client.CloseIdleConnections()
-	l.shots = make([]shot, len(arrivals))
+	l.shots = make([]Shot, len(arrivals))
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var wg sync.WaitGroup
@@ -73,9 +69,9 @@ func (l *load) run(ctx context.Context, arrivals []Arrival) error {
 		l.sent.Add(1)
 		wg.Go(func() {
 			s.Sent = time.Since(l.start)
-			s.fire(ctx, client, l.base, l.timeout)
+			l.fire(ctx, s)
 			s.Done = time.Since(l.start)
-			if !s.ok() {
+			if !s.OK {
 				l.failed.Add(1)
 			}
 			l.done.Add(1)
@@ -88,25 +84,40 @@ func (l *load) run(ctx context.Context, arrivals []Arrival) error {
 	return nil
 }
 
+func (l *load) count() (sent, failed int) { return int(l.sent.Load()), int(l.failed.Load()) }
+
 // margin is what a call may take above its timeout before the load generator
 // gives it up: the user API shall say itself what became of it.
 const margin = 2 * time.Second
 
-// fire makes the request and keeps what came of it.
-func (s *shot) fire(ctx context.Context, client *http.Client, base string, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, timeout+margin)
+// front is the service to which [Failover]'s load goes.
+type front struct {
+	client  *http.Client
+	base    string        // its URL
+	timeout time.Duration // of a call, as the user API keeps it
+}
+
+func newFront(base string, timeout time.Duration) *front {
+	return &front{newLoadClient(), base, timeout}
+}
+
+func (f *front) close() { f.client.CloseIdleConnections() }
+
+// fire makes a request.
+func (f *front) fire(ctx context.Context, s *Shot) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout+margin)
 	defer cancel()
 	var body io.Reader
 	if s.Route == Post {
 		body = strings.NewReader(`{"user":"` + s.ID + `"}`)
 	}
-	req, err := http.NewRequestWithContext(ctx, s.Route.Method(), base+s.Route.Path(), body)
+	req, err := http.NewRequestWithContext(ctx, s.Route.Method(), f.base+s.Route.Path(), body)
 	if err != nil {
 		s.Err = err.Error()
 		return
 	}
 	req.Header.Set(RequestID, s.ID)
-	resp, err := client.Do(req)
+	resp, err := f.client.Do(req)
 	if err != nil {
 		s.Err = err.Error()
 		return
@@ -117,8 +128,8 @@ func (s *shot) fire(ctx context.Context, client *http.Client, base string, timeo
 		s.Err = fmt.Sprintf("status %d, body: %v", resp.StatusCode, err)
 		return
 	}
-	s.Status, s.Ambiguous, s.Err = resp.StatusCode, a.Ambiguous, a.Error
-	if !s.ok() && s.Err == "" {
+	s.OK, s.Ambiguous, s.Err, s.Node = resp.StatusCode == http.StatusOK, a.Ambiguous, a.Error, a.Node
+	if !s.OK && s.Err == "" {
 		s.Err = resp.Status
 	}
 }

@@ -21,16 +21,17 @@ var Phases = [...]Phase{Before, Down, Back}
 
 // teller tells Config.Progress how one stack's run stands.
 type teller struct {
-	cfg  *Config
-	mu   sync.Mutex
-	p    Progress
-	load *load
-	done chan struct{}
-	wg   sync.WaitGroup
+	listen func(Progress)
+	mu     sync.Mutex
+	p      Progress
+	start  time.Time // of the load
+	count  func() (sent, failed int)
+	done   chan struct{}
+	wg     sync.WaitGroup
 }
 
-func newTeller(cfg *Config, stack string) *teller {
-	return &teller{cfg: cfg, p: Progress{Stack: stack, Phase: Before, Elapsed: -1, Duration: cfg.Duration}, done: make(chan struct{})}
+func newTeller(listen func(Progress), stack string, d time.Duration) *teller {
+	return &teller{listen: listen, p: Progress{Stack: stack, Phase: Before, Elapsed: -1, Duration: d}, done: make(chan struct{})}
 }
 
 func (t *teller) say(format string, args ...any) { t.tell("", fmt.Sprintf(format, args...)) }
@@ -47,7 +48,7 @@ func (t *teller) entry(e Entry) {
 }
 
 func (t *teller) tell(phase Phase, notice string) {
-	if t.cfg.Progress == nil {
+	if t.listen == nil {
 		return
 	}
 	t.mu.Lock()
@@ -57,16 +58,17 @@ func (t *teller) tell(phase Phase, notice string) {
 	}
 	p := t.p
 	p.Notice = notice
-	if l := t.load; l != nil {
-		p.Elapsed, p.Sent, p.Failed = time.Since(l.start), int(l.sent.Load()), int(l.failed.Load())
+	if t.count != nil {
+		p.Elapsed = time.Since(t.start)
+		p.Sent, p.Failed = t.count()
 	}
-	t.cfg.Progress(p)
+	t.listen(p)
 }
 
 // begin reports regularly from now on.
-func (t *teller) begin(l *load) {
+func (t *teller) begin(start time.Time, count func() (sent, failed int)) {
 	t.mu.Lock()
-	t.load = l
+	t.start, t.count = start, count
 	t.mu.Unlock()
 	t.wg.Go(func() {
 		tick := time.NewTicker(100 * time.Millisecond)

@@ -107,11 +107,11 @@ func (r *run) routes() (list []RouteReport) {
 					continue
 				}
 				rr.Requests++
-				if !s.ok() {
+				if !s.OK {
 					rr.Failed++
 				}
 				if !s.Unsent {
-					latencies = append(latencies, s.latency())
+					latencies = append(latencies, s.Latency())
 				}
 			}
 			slices.Sort(latencies)
@@ -160,7 +160,7 @@ func (r *run) timeline() Timeline {
 		t.Attempts[node.node.ID] = make([]int, n)
 	}
 	for i := range r.shots {
-		if s := &r.shots[i]; !s.ok() {
+		if s := &r.shots[i]; !s.OK {
 			t.Failed[int(s.Due/bucket)]++
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +28,7 @@ const (
 	roleHello   = "hello"
 	roleUserAPI = "user-api"
 	roleGateway = "gateway"
+	roleClient  = "client"
 )
 
 // roleConfig is the first line on the standard input of a child.
@@ -33,16 +36,23 @@ type roleConfig struct {
 	Role     string        `json:"role"`
 	Node     Node          `json:"node"` // itself
 	Stack    string        `json:"stack,omitempty"`
-	Work     time.Duration `json:"work,omitempty"`     // hello: service time
-	Timeout  time.Duration `json:"timeout,omitempty"`  // user API: of a call
+	Service  Service       `json:"service,omitzero"`   // hello
+	Effects  string        `json:"effects,omitempty"`  // hello: see there
+	Timeout  time.Duration `json:"timeout,omitempty"`  // user API, client: of a call
 	Upstream []Node        `json:"upstream,omitempty"` // whom it calls
+	Load     Workload      `json:"load,omitzero"`      // client
+	Process  int           `json:"process,omitempty"`  // client: which
+	Dir      string        `json:"dir,omitempty"`      // client: for files of its stack
 }
 
 // The commands, the further lines of its standard input. Its end means: exit.
 const (
 	cmdRefuse = "refuse" // hello: close the port
 	cmdAdmit  = "admit"  // hello: open it again
-	cmdFlush  = "flush"  // user API: write out the journal
+	cmdFlush  = "flush"  // user API, client: write out the journal
+	cmdSicken = "sicken" // hello: with an Illness in JSON
+	cmdIdle   = "idle"   // hello: done when it serves nothing
+	cmdLoad   = "load"   // client: with the time of the beginning in Unix nanoseconds
 )
 
 // message is a line that a child prints.
@@ -50,6 +60,9 @@ type message struct {
 	Type  string `json:"type"`            // see below
 	Text  string `json:"text,omitempty"`  // the error; or the command that was done
 	Entry *Entry `json:"entry,omitempty"` // of a notice
+
+	Sent   int `json:"sent,omitempty"` // of a count
+	Failed int `json:"failed,omitempty"`
 }
 
 // The types of messages.
@@ -59,18 +72,23 @@ const (
 	msgFailed = "failed" // it cannot go on, or a command failed
 	msgDone   = "done"   // a command was carried out
 	msgNotice = "notice" // the client has ejected or readmitted a node
+	msgCount  = "count"  // how the client's load stands
+	msgLoaded = "loaded" // the client has done with its load
 )
 
 // outputFD is where a child finds its ledger or journal: the first of
-// exec.Cmd.ExtraFiles.
-const outputFD = 3
+// exec.Cmd.ExtraFiles. A client's shots come next.
+const (
+	outputFD = 3
+	shotsFD  = 4
+)
 
 // RunRole is the main of the experiment's processes. It returns the exit code
 // when its standard input ends, which it does when the parent does, however
 // that ends.
 func RunRole(stacks []Stack, stdin io.Reader, stdout io.Writer) int {
 	// Ctrl-C in a terminal is for the parent, which ends this process.
-	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // a hello drains on SIGTERM, see start
 	log.SetFlags(log.Ltime | log.Lmicroseconds)
 	p := &process{stacks: stacks, out: json.NewEncoder(stdout)}
 	lines := bufio.NewScanner(stdin)
@@ -104,7 +122,9 @@ type process struct {
 	mu      sync.Mutex // of out
 	out     *json.Encoder
 	gate    *gate
+	hello   *Hello
 	journal *Journal
+	clients []Client
 }
 
 func (p *process) say(m message) {
@@ -114,6 +134,9 @@ func (p *process) say(m message) {
 }
 
 func (p *process) start() (err error) {
+	if p.cfg.Role == roleClient {
+		return p.startClient()
+	}
 	if p.gate, err = newGate(p.cfg.Node.Addr); err != nil {
 		return err
 	}
@@ -127,8 +150,9 @@ func (p *process) start() (err error) {
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
-		hello := &Hello{node: p.cfg.Node.ID, ledger: ledger, work: p.cfg.Work}
-		p.serve(func() error { return stack.Serve(p.gate, hello) })
+		p.hello = newHello(p.cfg, ledger, p.gate)
+		p.drainOnTerm()
+		p.serve(func() error { return stack.Serve(p.gate, p.hello) })
 	case roleUserAPI:
 		stack, err := p.stack()
 		if err != nil {
@@ -146,7 +170,7 @@ func (p *process) start() (err error) {
 		}
 		p.serve(func() error { return ServeHTTP(p.gate, gateway(p.cfg.Upstream[0].Addr)) })
 	default:
-		return fmt.Errorf("role %q: want hello, user-api or gateway", p.cfg.Role)
+		return fmt.Errorf("role %q: want hello, user-api, gateway or client", p.cfg.Role)
 	}
 	return nil
 }
@@ -169,16 +193,57 @@ func (p *process) serve(f func() error) {
 	}()
 }
 
-func (p *process) command(name string) error {
+func (p *process) command(line string) error {
+	name, arg, _ := strings.Cut(line, " ")
 	switch {
+	case name == cmdFlush && p.journal != nil:
+		return p.journal.Flush()
+	case name == cmdLoad && p.clients != nil:
+		start, err := strconv.ParseInt(arg, 10, 64)
+		if err == nil {
+			go p.load(time.Unix(0, start))
+		}
+		return err
+	case p.hello == nil:
 	case name == cmdRefuse:
 		return p.gate.refuse()
 	case name == cmdAdmit:
 		return p.gate.admit()
-	case name == cmdFlush && p.journal != nil:
-		return p.journal.Flush()
+	case name == cmdSicken:
+		var i Illness
+		if err := json.Unmarshal([]byte(arg), &i); err != nil {
+			return err
+		}
+		p.hello.sicken(i)
+		return nil
+	case name == cmdIdle:
+		return poll(context.Background(), "it does not come to rest", func() (bool, error) { return p.hello.queue.idle(), nil })
 	}
 	return fmt.Errorf("command %q: unknown here", name)
+}
+
+// lameDuck is how long a hello that was told to end says so before it refuses.
+const lameDuck = 200 * time.Millisecond
+
+// drainOnTerm ends the process after SIGTERM as a well-behaved service does:
+// it says that it is leaving, refuses what is new, and ends what it has begun.
+func (p *process) drainOnTerm() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	go func() {
+		<-signals
+		p.hello.ending.Store(true)
+		<-time.After(lameDuck)
+		err := p.gate.refuse()
+		if err == nil {
+			err = poll(context.Background(), "it does not come to rest", func() (bool, error) { return p.gate.empty(), nil })
+		}
+		if err != nil {
+			p.say(message{Type: msgFailed, Text: err.Error()})
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}()
 }
 
 // ServeHTTP serves h on l over HTTP/1.1 until l is closed. Connections are

@@ -15,3 +15,5 @@ func pause(*os.Process) error { return errors.ErrUnsupported }
 func resume(*os.Process) error { return errors.ErrUnsupported }
 
 func stopped(int) (bool, error) { return false, errors.ErrUnsupported }
+
+func terminate(*os.Process) error { return errors.ErrUnsupported }

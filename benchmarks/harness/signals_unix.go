@@ -12,3 +12,6 @@ func pause(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
 
 // resume lets it go on.
 func resume(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
+
+// terminate asks it to end.
+func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }

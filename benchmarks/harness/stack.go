@@ -1,12 +1,15 @@
 // Package harness runs failure experiments on real processes: it starts
-// services as separate operating-system processes on loopback, puts an
-// open-loop load on them, injects a fault, and counts what really happened in
-// a ledger that survives SIGKILL, because clients' counters lie.
+// services as separate operating-system processes, puts an open-loop load on
+// them, injects faults, and counts what really happened in a ledger that
+// survives SIGKILL, because clients' counters lie.
 //
-// The experiment here is [Failover]: a gateway, a user API, and instances of a
-// hello service which the user API calls through a [Stack], the thing under
-// test. The processes are this same binary, started again with [RoleCommand]
-// as its first argument; its main must hand that command to [RunRole].
+// There are two experiments. [Failover] is a gateway, a user API, and
+// instances of a hello service which the user API calls through a [Stack], the
+// thing under test. [Bench] is a [Plan]: hello instances, client processes
+// that each draw their share of the load and call through a stack, and steps
+// that are done to the instances when they are due. The processes are this
+// same binary, started again with [RoleCommand] as its first argument; its
+// main must hand that command to [RunRole].
 package harness
 
 import (
@@ -17,15 +20,33 @@ import (
 
 // Stack is what an experiment puts under test: a client library, and the
 // server that speaks its protocol. Its methods run in different processes.
+// Embed [OverHTTP] for the server, unless the client speaks another protocol.
 type Stack interface {
-	// Name is the stack's name in reports.
+	// Name is the stack's name in reports and on the command line.
 	Name() string
+	// Info tells of the stack, and whether it can run here.
+	Info() Info
 	// Serve answers calls on l with hello until l is closed, in the process
 	// of one hello instance.
 	Serve(l net.Listener, hello *Hello) error
-	// Dial makes the client of the hello instances, in the process of the
-	// user API. It need not connect.
+	// Dial makes the client of the hello instances, in the process of a
+	// client. It need not connect.
 	Dial(cfg ClientConfig) (Client, error)
+}
+
+// Info is what lists and reports print of a stack.
+type Info struct {
+	// What it is, in one line.
+	What string
+	// Config is its whole configuration as somebody who knows it would read
+	// it, and where its documentation recommends that. Reports print it, so
+	// that a reader can object.
+	Config string
+	// Keyed says that its POSTs carry a key which its server keeps, so that
+	// none of them need fail: it sets [Request].Key.
+	Keyed bool
+	// Unavailable is why it cannot run on this machine; nil: it can.
+	Unavailable error
 }
 
 // Client calls hello through the stack under test. It is used concurrently.
@@ -44,6 +65,7 @@ type ClientConfig struct {
 	Nodes   []Node
 	Timeout time.Duration // of a whole call; the context given to Do ends by then
 	Journal *Journal      // where the client says what it does
+	Dir     string        // an empty directory for files; it is removed; empty: none is offered
 }
 
 // Node is one process that listens.
@@ -52,38 +74,40 @@ type Node struct {
 	Addr string `json:"addr"` // host:port
 }
 
-// Route is one of the two things the gateway serves.
+// Route is one of the things that hello serves.
 type Route uint8
 
 // The routes.
 const (
 	Get  Route = iota // GET /user/test: the user API calls hello
 	Post              // POST /user/register: an effect at hello, once per request
+	List              // GET /user/list: a second method that is safe, used by Bench only
 )
 
-// Routes are all routes, in the order of reports.
+// Routes are those of [Failover], in the order of reports.
 var Routes = [...]Route{Get, Post}
+
+// AllRoutes are all routes.
+var AllRoutes = [...]Route{Get, Post, List}
+
+var routes = [...]struct{ method, path, letter string }{
+	Get:  {"GET", "/user/test", "g"},
+	Post: {"POST", "/user/register", "p"},
+	List: {"GET", "/user/list", "l"},
+}
 
 // String returns method and path.
 func (r Route) String() string { return r.Method() + " " + r.Path() }
 
 // Method is the HTTP method.
-func (r Route) Method() string {
-	if r == Post {
-		return "POST"
-	}
-	return "GET"
-}
+func (r Route) Method() string { return routes[r].method }
 
-// Path is the path at the gateway and at the user API.
-func (r Route) Path() string {
-	if r == Post {
-		return "/user/register"
-	}
-	return "/user/test"
-}
+// Path is the path at the gateway, at the user API and at hello.
+func (r Route) Path() string { return routes[r].path }
 
 // Headers between the processes.
 const (
-	RequestID = "X-Request-Id" // names a request from the load generator to the ledger
+	RequestID      = "X-Request-Id"    // names a request from the load generator to the ledger
+	AttemptHeader  = "X-Retry-Attempt" // the attempt's number; absent: the client does not tell
+	IdempotencyKey = "Idempotency-Key" // makes a POST a keyed one
 )

@@ -40,9 +40,21 @@ const (
 // Name implements harness.Stack.
 func (GoMicro) Name() string { return "go-micro" }
 
+// Info implements harness.Stack.
+func (GoMicro) Info() harness.Info {
+	return harness.Info{
+		What: "go-micro v5.3.0's client as the project's seed had it: Retries(3), a Retry that always says true",
+		Config: "client.Retries(3), client.Retry(client.RetryAlways), selector.SetStrategy(selector.Random), " +
+			"transport.NewHTTPTransport(), registry.NewMemoryRegistry(); all else at go-micro's defaults",
+	}
+}
+
 func microEndpoint(route harness.Route) string {
-	if route == harness.Post {
+	switch route {
+	case harness.Post:
 		return "Hello.Register"
+	case harness.List:
+		return "Hello.List"
 	}
 	return "Hello.Greet"
 }
@@ -60,13 +72,19 @@ func (h *microHandler) Register(ctx context.Context, id, node *string) error {
 	return h.serve(ctx, harness.Post, id, node)
 }
 
+// List answers harness.List.
+func (h *microHandler) List(ctx context.Context, id, node *string) error {
+	return h.serve(ctx, harness.List, id, node)
+}
+
 func (h *microHandler) serve(ctx context.Context, route harness.Route, id, node *string) (err error) {
 	n, _ := metadata.Get(ctx, microAttempt)
 	attempt, err := strconv.Atoi(n)
 	if err != nil {
 		return err
 	}
-	*node, err = h.hello.Serve(ctx, route, *id, attempt)
+	peer, _ := metadata.Get(ctx, "Remote")
+	*node, err = h.hello.Serve(ctx, harness.Request{Route: route, ID: *id, Attempt: attempt, Peer: peer})
 	return err
 }
 

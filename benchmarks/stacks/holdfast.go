@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,33 +18,21 @@ import (
 	"github.com/holdfast-go/holdfast/wrapper/httpwrap"
 )
 
-// Holdfast is an http.Client over httpwrap, with default settings; hello is a
-// net/http server. POSTs carry no idempotency key.
-type Holdfast struct{}
+// Holdfast is an http.Client over httpwrap, with default settings. POSTs carry
+// no idempotency key.
+type Holdfast struct{ harness.OverHTTP }
 
 const holdfastHost = "hello"
 
 // Name implements harness.Stack.
 func (Holdfast) Name() string { return "holdfast" }
 
-// Serve implements harness.Stack.
-func (Holdfast) Serve(l net.Listener, hello *harness.Hello) error {
-	mux := http.NewServeMux()
-	for _, route := range harness.Routes {
-		mux.HandleFunc(route.String(), func(w http.ResponseWriter, r *http.Request) {
-			attempt := 1
-			if n, err := strconv.Atoi(r.Header.Get("X-Retry-Attempt")); err == nil {
-				attempt = n
-			}
-			node, err := hello.Serve(r.Context(), route, r.Header.Get(harness.RequestID), attempt)
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			_, _ = io.WriteString(w, node) // the client has gone
-		})
+// Info implements harness.Stack.
+func (Holdfast) Info() harness.Info {
+	return harness.Info{
+		What:   "holdfast's http.Client (wrapper/httpwrap), default settings, POSTs without a key",
+		Config: "httpwrap.Config{Services: {\"hello\": {Nodes: selector.Static(…)}}}; resilience.Settings{}",
 	}
-	return harness.ServeHTTP(l, mux)
 }
 
 // Dial implements harness.Stack.
@@ -99,15 +85,10 @@ func (h *holdfastClient) Do(ctx context.Context, route harness.Route, id string)
 	call := &holdfastCall{id: id, route: route}
 	ctx = context.WithValue(ctx, holdfastCallKey{}, call)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: call.gotConn})
-	var body io.Reader
-	if route == harness.Post {
-		body = strings.NewReader(`{"user":"` + id + `"}`)
-	}
-	req, err := http.NewRequestWithContext(ctx, route.Method(), "http://"+holdfastHost+route.Path(), body)
+	req, err := newRequest(ctx, "http://"+holdfastHost, route, id)
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set(harness.RequestID, id)
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return "", err

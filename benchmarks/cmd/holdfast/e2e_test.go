@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 )
 
 // The experiment on holdfast, with real processes: it passes with every fault,
@@ -17,7 +18,7 @@ func TestFailoverHoldfast(t *testing.T) {
 	for _, fault := range harness.Faults {
 		t.Run(string(fault), func(t *testing.T) {
 			code, stdout, stderr := try(t, "failover", "-only", "holdfast", "-duration", "3s", "-fault", string(fault), "-json")
-			if code == exitFault && strings.Contains(stderr, "unsupported") {
+			if code == cli.Fault && strings.Contains(stderr, "unsupported") {
 				t.Skip(stderr)
 			}
 			var r harness.Report
@@ -27,7 +28,7 @@ func TestFailoverHoldfast(t *testing.T) {
 			if len(r.Stacks) != 1 || r.Stacks[0].Name != "holdfast" || r.Stacks[0].Requests < 300 {
 				t.Errorf("%+v", r)
 			}
-			if code != exitPass || len(r.Violations) != 0 {
+			if code != cli.Pass || len(r.Violations) != 0 {
 				t.Errorf("exit code %d, violations %q\n%s", code, r.Violations, stderr)
 			}
 			s := r.Stacks[0]
@@ -59,7 +60,7 @@ func TestFailoverGoMicro(t *testing.T) {
 		t.Skip("runs real processes for several seconds")
 	}
 	code, stdout, stderr := try(t, "failover", "-only", "go-micro", "-duration", "3s")
-	if code != exitPass {
+	if code != cli.Pass {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	for _, want := range []string{"go-micro: failures", "time to eject", "never", "GET /user/test down"} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/flags"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
 )
@@ -101,46 +102,46 @@ func (o *options) only(name string) error {
 	return fmt.Errorf("want %s", strings.Join(known, " or "))
 }
 
-func failover(ctx context.Context, args []string, std streams) int {
+func failover(ctx context.Context, args []string, std cli.Streams) int {
 	o, err := parseFailover(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(std.out, failoverUsage)
-		return exitPass
+		fmt.Fprint(std.Out, failoverUsage)
+		return cli.Pass
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "holdfast failover: %s (holdfast failover -h tells more)\n", flags.OneLine(err))
-		return exitUsage
+		fmt.Fprintf(std.Err, "holdfast failover: %s (holdfast failover -h tells more)\n", flags.OneLine(err))
+		return cli.Usage
 	}
-	live := newLive(std.err)
+	live := newLive(std.Err)
 	o.cfg.Progress = live.show
 	report, err := harness.Failover(ctx, o.cfg)
 	live.close()
 	if err != nil {
-		return explain(err, o, std.err)
+		return explain(err, o, std.Err)
 	}
 	violations := report.Judge(judged)
 	if o.json {
-		err = writeJSON(std.out, report)
+		err = writeJSON(std.Out, report)
 	} else {
-		err = writeText(std.out, report)
+		err = writeText(std.Out, report)
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, "holdfast failover: standard output:", err)
-		return exitUsage
+		fmt.Fprintln(std.Err, "holdfast failover: standard output:", err)
+		return cli.Usage
 	}
 	for _, s := range report.Stacks {
 		if !s.Load.Valid {
-			fmt.Fprintf(std.err, "holdfast failover: %s: invalid: the load generator could not keep up (p99 lag %.0f ms, %d not sent): believe no latency\n",
+			fmt.Fprintf(std.Err, "holdfast failover: %s: invalid: the load generator could not keep up (p99 lag %.0f ms, %d not sent): believe no latency\n",
 				s.Name, s.Load.LagP99Ms, s.Load.Unsent)
 		}
 	}
 	for _, v := range violations {
-		fmt.Fprintln(std.err, "holdfast failover: FAILED:", v)
+		fmt.Fprintln(std.Err, "holdfast failover: FAILED:", v)
 	}
 	if len(violations) > 0 {
-		return exitFailed
+		return cli.Failed
 	}
-	return exitPass
+	return cli.Pass
 }
 
 // explain prints why the experiment could not be carried out, and returns the
@@ -148,15 +149,15 @@ func failover(ctx context.Context, args []string, std streams) int {
 func explain(err error, o *options, w io.Writer) int {
 	var port *harness.PortError
 	switch {
-	case errors.Is(err, errInterrupted):
+	case errors.Is(err, cli.ErrInterrupted):
 		fmt.Fprintln(w, "holdfast failover: interrupted; all processes have ended")
-		return exitInterrupted
+		return cli.Interrupted
 	case errors.As(err, &port):
 		fmt.Fprintf(w, "holdfast failover: -port %d: %v: want a port from which the next ones are free too, or 0 for free ones\n", o.cfg.Port, port)
-		return exitUsage
+		return cli.Usage
 	}
 	fmt.Fprintln(w, "holdfast failover:", flags.OneLine(err))
-	return exitFault
+	return cli.Fault
 }
 
 func writeJSON(w io.Writer, report *harness.Report) error {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 )
 
 // The test binary plays the command, and the processes that it starts.
@@ -28,7 +29,7 @@ const asCommand = "HOLDFAST_TEST_AS_COMMAND"
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = run(t.Context(), args, streams{strings.NewReader(""), &out, &err})
+	code = run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &err})
 	return code, out.String(), err.String()
 }
 
@@ -38,7 +39,7 @@ func TestBadUsage(t *testing.T) {
 	for args, want := range map[string][]string{
 		"":                             {"no command", "failover"},
 		"blah":                         {`"blah"`, "failover"},
-		"bench run":                    {`"bench"`, "failover"},
+		"blah run":                     {`"blah"`, "bench"},
 		"failover -bogus":              {"-bogus", "failover -h"},
 		"failover more":                {`"more"`},
 		"failover -nodes 1":            {"-nodes", "2 to 20"},
@@ -63,8 +64,8 @@ func TestBadUsage(t *testing.T) {
 		"failover -keep /nonexistent/": {"-keep", "existing directory"},
 	} {
 		code, stdout, stderr := try(t, strings.Fields(args)...)
-		if code != exitUsage || stdout != "" {
-			t.Errorf("%q: exit code %d, standard output %q; want %d and nothing", args, code, stdout, exitUsage)
+		if code != cli.Usage || stdout != "" {
+			t.Errorf("%q: exit code %d, standard output %q; want %d and nothing", args, code, stdout, cli.Usage)
 		}
 		if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") {
 			t.Errorf("%q: want one line, got %q", args, stderr)
@@ -87,10 +88,10 @@ func TestExplain(t *testing.T) {
 		code int
 		want string
 	}{
-		{fmt.Errorf("holdfast: %w", errInterrupted), exitInterrupted, "interrupted"},
-		{fmt.Errorf("s: %w", &harness.PortError{Port: 8081, For: "user-api", Err: syscall.EADDRINUSE}), exitUsage, "port 8081, for user-api"},
-		{fmt.Errorf("s: %w", &harness.FaultError{Fault: harness.Stop, Node: "hello-2", Err: errors.ErrUnsupported}), exitFault, "fault stop on hello-2"},
-		{errors.New("two\nlines"), exitFault, "two; lines"},
+		{fmt.Errorf("holdfast: %w", cli.ErrInterrupted), cli.Interrupted, "interrupted"},
+		{fmt.Errorf("s: %w", &harness.PortError{Port: 8081, For: "user-api", Err: syscall.EADDRINUSE}), cli.Usage, "port 8081, for user-api"},
+		{fmt.Errorf("s: %w", &harness.FaultError{Fault: harness.Stop, Node: "hello-2", Err: errors.ErrUnsupported}), cli.Fault, "fault stop on hello-2"},
+		{errors.New("two\nlines"), cli.Fault, "two; lines"},
 	} {
 		var out bytes.Buffer
 		if code := explain(c.err, new(options), &out); code != c.code || !strings.Contains(out.String(), c.want) || strings.Count(out.String(), "\n") != 1 {
@@ -102,7 +103,7 @@ func TestExplain(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, args := range []string{"help", "-h", "--help", "failover -h", "failover -help"} {
 		code, stdout, stderr := try(t, strings.Fields(args)...)
-		if code != exitPass || stderr != "" || !strings.Contains(stdout, "Usage: holdfast") {
+		if code != cli.Pass || stderr != "" || !strings.Contains(stdout, "Usage: holdfast") {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, stdout, stderr)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 )
 
 // However the command ends, its processes end with it: the stopped one too.
@@ -26,8 +28,8 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 		code   int
 	}{
 		{"SIGKILL", syscall.SIGKILL, -1},
-		{"SIGINT", syscall.SIGINT, exitInterrupted},
-		{"SIGTERM", syscall.SIGTERM, exitInterrupted},
+		{"SIGINT", syscall.SIGINT, cli.Interrupted},
+		{"SIGTERM", syscall.SIGTERM, cli.Interrupted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,297 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// BenchConfig is how [Bench] runs a plan.
+type BenchConfig struct {
+	Plan  Plan
+	Stack Stack
+	Keep  string // directory for ledgers, journals and shots; empty: nothing is left
+
+	// Progress, if not nil, is told how things stand, several times a second
+	// and when something happens. It is not called concurrently.
+	Progress func(Progress)
+}
+
+// Done is a [Step] that was done.
+type Done struct {
+	Step
+	Begin time.Duration // from the beginning of the load
+	End   time.Duration // it is certain to have taken effect
+}
+
+// Run is what was seen of one run of a [Plan]: by the load generators (Shots),
+// by the instances (Records), and by the clients under test (Entries). It is
+// what bounds and metrics are computed from.
+type Run struct {
+	Plan    Plan // with defaults
+	Stack   string
+	Info    Info
+	Start   time.Time // of the load
+	Steps   []Done
+	Shots   []Shot
+	Records []Record
+	Torn    int       // ledger lines that a kill has torn
+	Entries [][]Entry // by client process
+}
+
+// At is a moment of the run, from the beginning of the load.
+func (r *Run) At(t time.Time) time.Duration { return t.Sub(r.Start) }
+
+// Bench runs a plan with a stack. All processes have ended when it returns.
+//
+// It fails with a [*FaultError], ctx's cause, or what kept a process from
+// doing its part; that a stack does badly is no error but in the run.
+func Bench(ctx context.Context, cfg BenchConfig) (*Run, error) {
+	if err := cfg.Plan.Validate(); err != nil {
+		return nil, err
+	}
+	info := cfg.Stack.Info()
+	if info.Unavailable != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Stack.Name(), info.Unavailable)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "holdfast-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	plan := cfg.Plan.WithDefaults()
+	run := &Run{Plan: plan, Stack: cfg.Stack.Name(), Info: info}
+	tell := newTeller(cfg.Progress, run.Stack, plan.Total())
+	defer tell.close()
+	spawner := newSpawner()
+	defer spawner.close()
+	b := &bench{
+		cluster: cluster{
+			stack: run.Stack, exe: exe, keep: cfg.Keep, service: plan.Service, effects: filepath.Join(dir, "effects"),
+			spawner: spawner, fail: fail, notice: tell.entry,
+		},
+		plan: plan, dir: dir, run: run, tell: tell,
+	}
+	defer b.stop()
+	if err := b.do(ctx); err != nil {
+		return nil, cause(ctx, err)
+	}
+	return run, nil
+}
+
+// bench is the processes of [Bench].
+type bench struct {
+	cluster
+	plan    Plan
+	dir     string // for files; it is removed
+	run     *Run
+	tell    *teller
+	clients []*client
+}
+
+// client is a process of clients.
+type client struct {
+	*child
+	journal, shots *os.File
+}
+
+func (b *bench) do(ctx context.Context) error {
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	b.run.Start = time.Now().Add(100 * time.Millisecond)
+	for _, c := range b.clients {
+		if err := c.do(ctx, fmt.Sprint(cmdLoad, " ", b.run.Start.UnixNano())); err != nil {
+			return err
+		}
+	}
+	b.tell.begin(b.run.Start, b.count)
+	if err := b.perform(ctx); err != nil {
+		return err
+	}
+	for _, c := range b.clients {
+		select {
+		case <-c.loaded:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	b.tell.end()
+	if err := b.rest(ctx); err != nil {
+		return err
+	}
+	return b.collect(ctx)
+}
+
+// start starts all processes.
+func (b *bench) start(ctx context.Context) error {
+	b.tell.say("starting %d processes", b.plan.Nodes+b.plan.Processes)
+	if err := os.Mkdir(b.effects, 0o700); err != nil {
+		return err
+	}
+	names := instanceNames(b.plan.Nodes)
+	ports, err := choosePorts(0, names)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		if err := b.addHello(ctx, Node{name, address(ports[i])}, nil); err != nil {
+			return err
+		}
+	}
+	for i := range b.plan.Processes {
+		if err := b.addClient(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) addClient(ctx context.Context, i int) error {
+	name := fmt.Sprintf("client-%d", i+1)
+	journal, err1 := b.output(name, ".journal")
+	shots, err2 := b.output(name, ".shots")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	p := b.plan
+	ch, err := b.other(ctx, roleConfig{
+		Role: roleClient, Node: Node{ID: name}, Stack: b.stack, Timeout: p.Timeout, Upstream: b.nodes(), Process: i,
+		Dir: filepath.Join(b.dir, name),
+		Load: Workload{
+			Seed: p.Seed*1009 + uint64(i), Rate: p.Rate / float64(p.Processes), Duration: p.Total(), Mix: p.Mix, Surges: p.Surges,
+			Prefix: fmt.Sprintf("c%d-", i+1), Clients: p.Clients,
+		},
+	}, nil, journal, shots)
+	b.clients = append(b.clients, &client{ch, journal, shots})
+	return err
+}
+
+// count is what the clients have told of their load.
+func (b *bench) count() (sent, failed int) {
+	for _, c := range b.clients {
+		sent += int(c.sent.Load())
+		failed += int(c.failed.Load())
+	}
+	return sent, failed
+}
+
+// rest waits until nothing that the load has begun is under way: what clients
+// have left behind, and what instances have queued.
+func (b *bench) rest(ctx context.Context) error {
+	if err := settle(ctx, 200*time.Millisecond); err != nil {
+		return err
+	}
+	for _, n := range b.hellos {
+		if n.child == nil || n.child.gone() {
+			continue
+		}
+		if err := n.child.do(ctx, cmdIdle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect reads what the processes have written.
+func (b *bench) collect(ctx context.Context) (err error) {
+	for _, c := range b.clients {
+		e, err := entries(ctx, c.child, c.journal)
+		if err != nil {
+			return err
+		}
+		b.run.Entries = append(b.run.Entries, e)
+		shots, err := parseShots(readAll(c.shots))
+		if err != nil {
+			return err
+		}
+		b.run.Shots = append(b.run.Shots, shots...)
+	}
+	b.run.Records, b.run.Torn, err = b.records()
+	return err
+}
+
+// perform does the plan's steps, each when it is due.
+func (b *bench) perform(ctx context.Context) error {
+	for _, s := range b.plan.Steps {
+		if err := until(ctx, b.run.Start.Add(s.At)); err != nil {
+			return err
+		}
+		begin := time.Now()
+		if err := b.each(s.Nodes, func(n *instance) error { return b.deed(ctx, s, n) }); err != nil {
+			return err
+		}
+		b.run.Steps = append(b.run.Steps, Done{s, b.run.At(begin), b.run.At(time.Now())})
+		b.tell.say("%s", s.String())
+	}
+	return nil
+}
+
+// each does f to several instances at once.
+func (b *bench) each(nodes []int, f func(*instance) error) error {
+	errs := make(chan error, len(nodes))
+	for _, i := range nodes {
+		go func() { errs <- f(b.hellos[i]) }()
+	}
+	var all error
+	for range nodes {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+// deed does one step to one instance and makes sure that it took effect.
+func (b *bench) deed(ctx context.Context, s Step, n *instance) error {
+	err := b.act(ctx, s, n)
+	if err != nil && ctx.Err() == nil {
+		err = &FaultError{Fault(s.Do), n.node.ID, err}
+	}
+	return err
+}
+
+func (b *bench) act(ctx context.Context, s Step, n *instance) error {
+	switch s.Do {
+	case DoKill, DoRefuse, DoStop:
+		return b.strike(ctx, Fault(s.Do), n)
+	case DoStart:
+		return b.startHello(ctx, n)
+	case DoAdmit:
+		return n.child.do(ctx, cmdAdmit)
+	case DoContinue:
+		return resume(n.child.cmd.Process)
+	case DoDrain:
+		return n.child.drain(ctx, n.node.Addr)
+	case DoSicken:
+		return b.sicken(ctx, s.Illness, n)
+	}
+	return fmt.Errorf("%q: %w", s.Do, errors.ErrUnsupported)
+}
+
+// sicken gives the instance an illness. One that it dies of takes effect when
+// it has.
+func (b *bench) sicken(ctx context.Context, i Illness, n *instance) error {
+	if i.Die != "" {
+		n.child.expected.Store(true)
+	}
+	what, err := json.Marshal(i)
+	if err != nil {
+		return err
+	}
+	if err := n.child.do(ctx, cmdSicken+" "+string(what)); err != nil {
+		return err
+	}
+	if i.Die == "" {
+		return nil
+	}
+	return poll(ctx, "no POST has come to it", func() (bool, error) { return n.child.gone(), nil })
+}

@@ -1,0 +1,14 @@
+package stacks
+
+import "github.com/holdfast-go/holdfast/benchmarks/harness"
+
+// All are the stacks that [harness.Bench] can run, in the order of reports.
+// A new one is a file here with a type that implements [harness.Stack], and a
+// line in this list.
+func All() []harness.Stack {
+	return []harness.Stack{
+		Holdfast{},
+		Bare{},
+		GoMicro{},
+	}
+}

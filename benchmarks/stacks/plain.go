@@ -1,0 +1,89 @@
+package stacks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/benchmarks/harness"
+)
+
+// plain makes single attempts over net/http, for stacks that bring no client
+// of their own and wrap a function. It writes them to the journal.
+type plain struct {
+	cfg    harness.ClientConfig
+	client *http.Client
+}
+
+func newPlain(cfg harness.ClientConfig) *plain {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil
+	t.MaxIdleConnsPerHost = 64 // as httpwrap's own; net/http's two would dial all the time
+	return &plain{cfg, &http.Client{Transport: t}}
+}
+
+// statusError is an answer that is no success.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
+
+// attempt makes one attempt and returns the ID of the node that answered.
+func (p *plain) attempt(ctx context.Context, route harness.Route, id string, number int, node harness.Node) (answer string, err error) {
+	e := harness.Entry{Kind: harness.TriedNode, Route: route, ID: id, Attempt: number, Node: node.ID, Start: time.Now()}
+	defer func() {
+		e.End = time.Now()
+		if err != nil {
+			e.Detail, e.NotSent = err.Error(), notSent(err)
+		}
+		p.cfg.Journal.Add(e)
+	}()
+	req, err := newRequest(ctx, "http://"+node.Addr, route, id)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set(harness.AttemptHeader, strconv.Itoa(number))
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = statusError(resp.StatusCode)
+	}
+	return string(body), err
+}
+
+// newRequest is a call of hello as all HTTP stacks make it.
+func newRequest(ctx context.Context, base string, route harness.Route, id string) (*http.Request, error) {
+	var body io.Reader
+	if route == harness.Post {
+		body = strings.NewReader(`{"user":"` + id + `"}`)
+	}
+	req, err := http.NewRequestWithContext(ctx, route.Method(), base+route.Path(), body)
+	if err == nil {
+		req.Header.Set(harness.RequestID, id)
+	}
+	return req, err
+}
+
+// notSent reports whether no connection was obtained.
+func notSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// Ambiguous implements harness.Client: such a client does not tell.
+func (*plain) Ambiguous(error) bool { return false }
+
+// Close implements harness.Client.
+func (p *plain) Close() error {
+	p.client.CloseIdleConnections()
+	return nil
+}
