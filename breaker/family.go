@@ -33,7 +33,7 @@ func NewFamily(cfg Config) (*Family, error) {
 }
 
 // New returns a closed breaker with nothing on record: a [*Circuit]. It takes
-// 64 bytes, and 272 once it has been open. The family keeps no reference to it.
+// 64 bytes, and 256 once it has been open. The family keeps no reference to it.
 func (f *Family) New(key string) Breaker { return f.circuit(key) }
 
 // circuit is New with the concrete type.
