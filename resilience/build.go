@@ -65,7 +65,7 @@ func (b BudgetSettings) config() retry.BudgetConfig {
 
 func (e EjectionSettings) config() selector.Ejection {
 	return selector.Ejection{
-		Off: e.Off, FalseAlarm: e.FalseAlarm, Excess: e.Excess, Baseline: e.Baseline, MaxShare: e.MaxShare, Burst: e.Burst,
+		Off: e.Off, IgnoreSilence: e.IgnoreSilence, FalseAlarm: e.FalseAlarm, Excess: e.Excess, Baseline: e.Baseline, MaxShare: e.MaxShare, Burst: e.Burst,
 	}
 }
 

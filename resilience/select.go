@@ -70,9 +70,16 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		s.old(ctx, call)
 		report.Result, report.NotSent = t.outcome.Node, t.outcome.Effect == retry.None
 		report.Refused = t.outcome.Name == Refused.Name // the node's load, not ours
+		report.Silent = silent(ctx, err)
 	}
 	t.picked.Done(report)
 	return err
+}
+
+// silent reports whether the attempt ended without a word from the node.
+func silent(ctx context.Context, err error) bool {
+	var t interface{ Timeout() bool }
+	return ctx.Err() != nil || errors.Is(err, ErrAttemptTimeout) || errors.As(err, &t) && t.Timeout()
 }
 
 // old makes a Failure of an attempt that was still waiting when the caller's

@@ -100,12 +100,13 @@ type BudgetSettings struct {
 
 // EjectionSettings are those of selector.Ejection.
 type EjectionSettings struct {
-	Off        bool          `json:"off,omitempty" yaml:"off,omitempty"`               // never eject, keep only the counters of Status; default false
-	FalseAlarm float64       `json:"falseAlarm,omitempty" yaml:"falseAlarm,omitempty"` // healthy calls between two comparisons for nothing; default 1e6
-	Excess     float64       `json:"excess,omitempty" yaml:"excess,omitempty"`         // smallest additional failure rate that is ill; default 1/3
-	Baseline   float64       `json:"baseline,omitempty" yaml:"baseline,omitempty"`     // failure rate that is always normal; default 0.02
-	MaxShare   float64       `json:"maxShare,omitempty" yaml:"maxShare,omitempty"`     // of the nodes that may be out; default 0.5
-	Burst      time.Duration `json:"burst,omitempty" yaml:"burst,omitempty"`           // failures lumped into one; default 10 ms, negative: off
+	Off           bool          `json:"off,omitempty" yaml:"off,omitempty"`                     // never eject, keep only the counters of Status; default false
+	IgnoreSilence bool          `json:"ignoreSilence,omitempty" yaml:"ignoreSilence,omitempty"` // a node that hangs is found by its timeouts only; default false: by its silence
+	FalseAlarm    float64       `json:"falseAlarm,omitempty" yaml:"falseAlarm,omitempty"`       // healthy calls between two comparisons for nothing; default 1e6
+	Excess        float64       `json:"excess,omitempty" yaml:"excess,omitempty"`               // smallest additional failure rate that is ill; default 1/3
+	Baseline      float64       `json:"baseline,omitempty" yaml:"baseline,omitempty"`           // failure rate that is always normal; default 0.02
+	MaxShare      float64       `json:"maxShare,omitempty" yaml:"maxShare,omitempty"`           // of the nodes that may be out; default 0.5
+	Burst         time.Duration `json:"burst,omitempty" yaml:"burst,omitempty"`                 // failures lumped into one; default 10 ms, negative: off
 }
 
 // BreakerSettings are those parts of breaker.Config that say how a breaker

@@ -96,7 +96,7 @@ func (s *Selector) isOut(n *node) bool {
 	return n.out
 }
 
-// tryProbe claims a probe of an ejected node that is due. Calls that could
+// tryProbe claims a probe of an ejected node, or of a suspect, that is due. Calls that could
 // not be repeated go only to nodes that were ejected by refused connections
 // (there they are not sent, or answered), or when nobody else has come for a
 // while.
@@ -108,7 +108,7 @@ func (s *Selector) tryProbe(c *Call, now time.Time, t int64) (*node, breaker.Per
 		}
 		s.probeAt(n, t+int64(max(after, time.Millisecond)))
 	}
-	return nil, breaker.Permit{}, false
+	return s.takeSuspect(c.Retriable, now, t)
 }
 
 // takeProbe returns an ejected node that is due. The next caller looks at it
@@ -148,8 +148,9 @@ func (n *node) dueAt(retriable bool) int64 {
 // schedule publishes when the next probe is due, for either kind of call.
 // Caller holds mu.
 func (s *Selector) schedule() {
-	soon, late := int64(never), int64(never)
-	for _, n := range s.set.Load().out {
+	set := s.set.Load()
+	soon, late := set.nextSuspect(true), set.nextSuspect(false)
+	for _, n := range set.out {
 		soon, late = min(soon, n.dueAt(true)), min(late, n.dueAt(false))
 	}
 	s.nextProbe[1].Store(soon)

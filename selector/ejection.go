@@ -17,6 +17,11 @@ type Ejection struct {
 	// Off only counts.
 	Off bool
 
+	// IgnoreSilence waits for the timeouts of a node that hangs. Otherwise it
+	// gets no new call as soon as its silence is as unlikely as FalseAlarm says,
+	// while others answer; it is ejected only when a probe times out.
+	IgnoreSilence bool
+
 	// FalseAlarm is how many healthy calls of a node lie between two false
 	// looks at it, at least and on average: the threshold is its logarithm.
 	// More is slower and surer. Default 1e6.
@@ -59,6 +64,7 @@ func (e Ejection) Validate() error {
 // thresholds are an Ejection, worked out.
 type thresholds struct {
 	off      bool
+	deaf     bool
 	excess   float64 // Δ
 	pass     float64 // what a success takes away: −ln(1−Δ)
 	look     float64 // h: the score at which to look
@@ -84,7 +90,7 @@ func (e Ejection) thresholds() thresholds {
 	}
 	h := math.Log(e.FalseAlarm)
 	return thresholds{
-		off: e.Off, excess: e.Excess, pass: -math.Log1p(-e.Excess), look: h, few: h / 2, many: h * 2 / 3,
+		off: e.Off, deaf: e.IgnoreSilence, excess: e.Excess, pass: -math.Log1p(-e.Excess), look: h, few: h / 2, many: h * 2 / 3,
 		baseline: e.Baseline, maxShare: e.MaxShare, burst: int64(e.Burst),
 	}
 }
@@ -107,7 +113,14 @@ func (s *Selector) failed(p *Picked, n *node, r Report) {
 	}
 	tripper, _ := n.breaker.(breaker.Tripper)
 	s.mu.Lock()
-	reason, eject := s.judge(n, p.cell, p.method, start, t, r.NotSent)
+	var reason breaker.Reason
+	var eject bool
+	if r.Silent && n.suspected() && !n.out {
+		p.cell.count()
+		reason, eject = s.silent(n, p, t)
+	} else {
+		reason, eject = s.judge(n, p.cell, p.method, start, t, r.NotSent)
+	}
 	if eject = eject && tripper != nil; eject {
 		n.out, n.score, n.retryAt = true, 0, never
 		s.rebuild(s.set.Load().all)

@@ -231,7 +231,7 @@ func TestAfterAnOutageWhoStaysIllIsEjected(t *testing.T) {
 func TestKindNames(t *testing.T) {
 	tests := map[Kind]string{
 		NodesChanged: "nodes changed", SourceFailed: "source failed", Ejected: "ejected", ProbeFailed: "probe failed",
-		Readmitted: "readmitted", Prevented: "ejection prevented", Prevented + 1: "Kind(6)", 255: "Kind(255)",
+		Readmitted: "readmitted", Prevented: "ejection prevented", Suspected: "suspected", Cleared: "cleared", Cleared + 1: "Kind(8)", 255: "Kind(255)",
 	}
 	for k, want := range tests {
 		if got := k.String(); got != want {

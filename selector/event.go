@@ -19,11 +19,13 @@ const (
 	ProbeFailed              // an ejected node was tried and stays out
 	Readmitted               // an ejected node is back, on a slow start
 	Prevented                // a node should go, and the cap on ejections keeps it
+	Suspected                // a node is silent: it gets no new call while others can take it
+	Cleared                  // a suspect has answered
 )
 
 // String returns the kind in words.
 func (k Kind) String() string {
-	names := [...]string{"nodes changed", "source failed", "ejected", "probe failed", "readmitted", "ejection prevented"}
+	names := [...]string{"nodes changed", "source failed", "ejected", "probe failed", "readmitted", "ejection prevented", "suspected", "cleared"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -69,6 +69,7 @@ func (g *graveyard) release(nodes []*node) (successes uint64) {
 // or each generation would hold on to the one before.
 func (g *graveyard) forget(k grave) {
 	g.nodes[k].node.window = nil
+	g.nodes[k].node.watch.Store(nil)
 	delete(g.nodes, k)
 }
 

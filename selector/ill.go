@@ -33,11 +33,11 @@ func (s *Selector) chooseIll(set *set, tried []*Node) *node {
 	return best
 }
 
-// class is 0 for a node to prefer, and more for one that is not ready, or that
-// was tried.
+// class is 0 for a node to prefer, and more for one that is not ready or
+// silent, or that was tried. Caller holds mu.
 func (n *node) class(tried []*Node) int {
 	class := 0
-	if n.notReady {
+	if n.notReady || n.suspected() {
 		class++
 	}
 	if n.isIn(tried) {

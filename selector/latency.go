@@ -25,6 +25,7 @@ type timing uint8
 const (
 	timesNode   timing = iota
 	timesMethod        // and the node, if it has no news of the method
+	timesTail          // how long the method may take: see survival
 	untimed
 )
 
@@ -36,8 +37,10 @@ const quick = float32(4 * time.Microsecond)
 func (s *Selector) timing(n *node, c *cell, nth uint64) timing {
 	typical := c.typical()
 	switch {
-	case nth%16 == 1, nth < 32 && nth%2 == 1:
+	case nth%32 == 1, nth < 32 && nth%4 == 1:
 		return timesMethod
+	case nth%32 == 17, nth < 32 && nth%4 == 3:
+		return timesTail
 	case typical > 0 && typical < quick && nth%8 != 0 && s.native != nil && n.latency.Load()&lastFailed == 0:
 		return untimed
 	}
@@ -46,12 +49,16 @@ func (s *Selector) timing(n *node, c *cell, nth uint64) timing {
 
 // observe is for a success.
 func (p *Picked) observe(n *node, elapsed time.Duration) {
-	unknown := p.cell.typical() == 0
-	if unknown || p.timing == timesMethod && n.latency.Load()&lastFailed == 0 {
+	failed := n.latency.Load()&lastFailed != 0
+	switch {
+	case p.cell.typical() == 0:
 		p.cell.observe(elapsed)
-		if !unknown {
-			return
-		}
+	case p.timing == timesMethod && !failed:
+		p.cell.observe(elapsed)
+		return
+	case p.timing == timesTail && !failed:
+		p.sel.takes(p.method, elapsed)
+		return
 	}
 	n.observeLatency(elapsed, p.at+int64(elapsed))
 }

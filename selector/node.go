@@ -15,7 +15,8 @@ type node struct {
 	latency atomic.Uint64 // see observeLatency
 	refused atomic.Uint32 // see turnedAway
 	place
-	ramp    atomic.Int64 // when the slow start began, since epoch; 0: none
+	watch   atomic.Pointer[watch] // nil, as long as it answers: see listen
+	ramp    atomic.Int64          // when the slow start began, since epoch; 0: none
 	breaker breaker.Breaker
 	first   cell                  // the record of method 0
 	others  atomic.Pointer[cells] // those of the others

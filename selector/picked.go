@@ -81,10 +81,16 @@ func (p *Picked) Done(r Report) {
 	}
 	// Listeners run in what follows, and may panic: the counts are right by now.
 	p.settle(&r)
+	if n.watch.Load() != nil && !r.Silent && (r.Result != breaker.Ignored || r.Refused) {
+		p.sel.answered(n)
+	}
 	if r.Result == breaker.Failure && !p.late {
 		p.sel.failed(p, n, r)
 	}
 	if p.probe && !p.late {
+		if r.Result == breaker.Ignored {
+			p.sel.unprobed(n)
+		}
 		p.sel.probed(n)
 	}
 }
@@ -131,7 +137,7 @@ func (p *Picked) MarkLate() (tell func()) {
 	n.latency.Or(lastFailed)
 	n.failures.Add(1)
 	n.load.Add(onlyPick) // it is in flight besides
-	r := Report{Result: breaker.Failure, Elapsed: time.Duration(p.sel.clk.Mono() - p.sel.origin - p.at)}
+	r := Report{Result: breaker.Failure, Silent: true, Elapsed: time.Duration(p.sel.clk.Mono() - p.sel.origin - p.at)}
 	// Not a copy of all of p: the attempt itself may be calling Hold.
 	late := Picked{sel: p.sel, node: n, cell: p.cell, method: p.method, permit: p.permit, at: p.at, probe: p.probe, late: true}
 	p.permit = breaker.Permit{} // it is reported here, and not by Done

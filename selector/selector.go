@@ -52,6 +52,11 @@ type Report struct {
 	Elapsed time.Duration // how long it took; feeds the latency of a Success
 	NotSent bool          // no connection was obtained: evidence about the node alone
 
+	// Silent says of a Failure or an Ignored result that nothing has come from
+	// the node: the attempt ended by a timeout, or the caller gave up. Any
+	// other result is an answer, by which the node is known to be there.
+	Silent bool
+
 	// Refused says of an Ignored result that the node turned the call away for
 	// load (429, 503 with Retry-After, RESOURCE_EXHAUSTED). Nothing is wrong
 	// with it; [TwoChoices] leaves it alone for about a second.
@@ -120,13 +125,15 @@ type Selector struct {
 
 	set       atomic.Pointer[set]
 	methods   atomic.Pointer[methods]
-	nextProbe [2]atomic.Int64 // since epoch: when an ejected node may be tried next; see probeDue
+	survival  [maxMethods + 1]atomic.Pointer[survival]
+	nextProbe [2]atomic.Int64 // since epoch: when an ejected node or a suspect may be tried next; see probeDue
 	events    dispatcher
 
 	mu       sync.Mutex // everything below, node.sick, and replacing set and methods
 	gone     graveyard
 	retired  uint64 // successes of nodes that are gone
 	suspects suspects
+	watches  []*watch // spare ones
 	scratch  scratch
 	closed   bool
 }
@@ -256,6 +263,9 @@ func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
 		n, err := s.choose(set, c.Tried, t)
 		if err != nil {
 			return err
+		}
+		if len(set.live.nodes) > 1 && n.quiet(t) && s.listen(n, t, c.Method) {
+			continue
 		}
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok || set.bypass() {

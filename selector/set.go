@@ -10,11 +10,12 @@ import (
 // set is an immutable view of the nodes, replaced as a whole when a node
 // comes, goes, is ejected or readmitted. A pick looks at nothing else.
 type set struct {
-	all    []*node
-	live   pool    // admitted
-	local  pool    // admitted, in our own zone; empty when the zone is not preferred
-	out    []*node // ejected, and ready otherwise
-	closed bool
+	all      []*node
+	live     pool    // admitted
+	local    pool    // admitted, in our own zone; empty when the zone is not preferred
+	out      []*node // ejected, and ready otherwise
+	suspects []*node // silent: see listen
+	closed   bool
 }
 
 // pool is a list of nodes to choose from.
@@ -168,6 +169,8 @@ func (s *Selector) rebuild(all []*node) {
 		case n.notReady:
 		case n.out:
 			next.out = append(next.out, n)
+		case n.suspected():
+			next.suspects = append(next.suspects, n)
 		default:
 			live = append(live, n)
 			if here {

@@ -14,6 +14,7 @@ type Status struct {
 	State     breaker.State // the breaker's
 	Ejected   bool          // out of the set
 	NotReady  bool          // marked by SetReady
+	Suspect   bool          // silent: gets no new call while others can take it
 	InFlight  int
 	Picks     uint64 // attempts since the node was first seen, cancelled ones not; late and held ones count twice until they end
 	Failures  uint64
@@ -41,7 +42,7 @@ func (s *Selector) statuses() ([]*node, []Status) {
 	for i, n := range all {
 		load := n.load.Load()
 		list[i] = Status{
-			Node: n.pub.Load(), Breaker: n.breaker, Ejected: n.out, NotReady: n.notReady,
+			Node: n.pub.Load(), Breaker: n.breaker, Ejected: n.out, NotReady: n.notReady, Suspect: n.suspected(),
 			InFlight: int(load & inFlightMask), Picks: load >> inFlightBits, Failures: n.failures.Load(),
 			Latency: time.Duration(n.average()), Score: n.score, Threshold: look,
 		}

@@ -56,16 +56,21 @@ type detectRow struct {
 	fault      fault
 	span       time.Duration
 	w50, w99   float64 // the design's figures; 0: it has none for this row
+	rate       float64 // calls a second, per node; 0: RatePerNode
 }
 
 var detectRows = []detectRow{
-	{"crash, N=5", 5, 1, fault{dead: true}, 12 * time.Second, 6, 10},
-	{"crash, N=2", 2, 1, fault{dead: true}, 12 * time.Second, 7, 12},
-	{"crash of 2 of 5", 5, 2, fault{dead: true}, 12 * time.Second, 6, 11},
-	{"answers 500 to all, N=5", 5, 1, fault{p: 1}, 12 * time.Second, 0, 0},
-	{"answers 500 to all, N=2", 2, 1, fault{p: 1}, 12 * time.Second, 0, 0},
-	{"30 % errors, N=5", 5, 1, fault{p: .3}, 12 * time.Second, 30, 78},
-	{"30 % errors on 2 of 5", 5, 2, fault{p: .3}, 12 * time.Second, 31, 79},
+	{"crash, N=5", 5, 1, fault{dead: true}, 12 * time.Second, 6, 10, 0},
+	{"crash, N=2", 2, 1, fault{dead: true}, 12 * time.Second, 7, 12, 0},
+	{"crash of 2 of 5", 5, 2, fault{dead: true}, 12 * time.Second, 6, 11, 0},
+	{"answers 500 to all, N=5", 5, 1, fault{p: 1}, 12 * time.Second, 0, 0, 0},
+	{"answers 500 to all, N=2", 2, 1, fault{p: 1}, 12 * time.Second, 0, 0, 0},
+	{"30 % errors, N=5", 5, 1, fault{p: .3}, 12 * time.Second, 30, 78, 0},
+	{"30 % errors on 2 of 5", 5, 2, fault{p: .3}, 12 * time.Second, 31, 79, 0},
+	{"hang, N=5", 5, 1, fault{hang: forGood}, 12 * time.Second, 6, 10, 0},
+	{"hang, N=5, 10 calls/s a node", 5, 1, fault{hang: forGood}, 30 * time.Second, 4, 6, 10},
+	{"hang, N=2", 2, 1, fault{hang: forGood}, 12 * time.Second, 0, 0, 0},
+	{"hang of 2 of 5", 5, 2, fault{hang: forGood}, 12 * time.Second, 0, 0, 0},
 }
 
 // Detections runs the rows with an ill node.
@@ -75,7 +80,7 @@ func Detections(o Options) ([]Detection, error) {
 		if !o.wants(row.name) {
 			continue
 		}
-		worlds, err := each(o, row.nodes, func(w *world) {
+		worlds, err := each(o, row.nodes, row.rate, func(w *world) {
 			w.fault = func(node, _ int, _ time.Duration) fault {
 				if node < row.ill {
 					return row.fault
@@ -149,6 +154,15 @@ var falseRows = []falseRow{
 	{name: "whole fleet starts at 10 %", nodes: 5, span: 4 * time.Second, fault: all(.1), runs: true, wantRuns: .004},
 	{name: "whole fleet starts at 30 %", nodes: 5, span: 4 * time.Second, fault: all(.3), runs: true},
 	{name: "whole fleet starts at 100 %", nodes: 5, span: 4 * time.Second, fault: all(1), runs: true},
+	{name: "one node pauses for 300 ms", nodes: 5, span: 4 * time.Second, fault: func(n, _ int) fault {
+		if n == 0 {
+			return fault{p: background, hang: 300 * time.Millisecond}
+		}
+		return fault{p: background}
+	}, runs: true, wantRuns: .01},
+	{name: "all nodes pause for 300 ms", nodes: 5, span: 4 * time.Second, fault: func(int, int) fault {
+		return fault{p: background, hang: 300 * time.Millisecond}
+	}, runs: true, wantRuns: .01},
 	{name: "bursts of 20 failures within 1 ms", nodes: 5, burst: 20, fault: all(background)},
 	{name: "bursts of 200 failures within 1 ms", nodes: 5, burst: 200, fault: all(background)},
 }
@@ -163,7 +177,7 @@ func Falses(o Options) ([]False, error) {
 		if !o.wants(row.name) {
 			continue
 		}
-		worlds, err := each(o, row.nodes, func(w *world) {
+		worlds, err := each(o, row.nodes, 0, func(w *world) {
 			w.fault = func(node, method int, _ time.Duration) fault { return row.fault(node, method) }
 			w.run(func() {
 				if row.burst == 0 {
@@ -206,14 +220,14 @@ func Falses(o Options) ([]False, error) {
 
 // each runs one world per seed, o.Workers at a time, and returns them in the
 // order of their seeds.
-func each(o Options, nodes int, run func(*world)) ([]*world, error) {
+func each(o Options, nodes int, rate float64, run func(*world)) ([]*world, error) {
 	worlds, errs := make([]*world, o.Seeds), make([]error, o.Seeds)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range max(o.Workers, 1) {
 		wg.Go(func() {
 			for i := range next {
-				w, err := newWorld(nodes, o.Seed+uint64(i), o.Settings)
+				w, err := newWorld(nodes, rate, o.Seed+uint64(i), o.Settings)
 				if err != nil {
 					errs[i] = err
 					continue

@@ -36,11 +36,16 @@ var methods = []struct {
 
 // fault is how attempts fare at a node: p is the probability of an error
 // answer. A dead node refuses connections, and the attempts that were under
-// way when it died end at that moment.
+// way when it died end at that moment. One that hangs is frozen for so long,
+// with the attempts that are under way.
 type fault struct {
 	p    float64
 	dead bool
+	hang time.Duration
 }
+
+// forGood is a hang that ends with the run.
+const forGood = time.Hour
 
 // world is one run: a client, its nodes and what became of them.
 type world struct {
@@ -56,14 +61,15 @@ type world struct {
 	events  int // ejections since start
 	calls   int
 	failed  int
+	rate    float64     // calls a second, per node
 	broken  []time.Time // when a node's connections broke last: see burst
 }
 
-func newWorld(nodes int, seed uint64, settings resilience.Settings) (*world, error) {
+func newWorld(nodes int, rate float64, seed uint64, settings resilience.Settings) (*world, error) {
 	w := &world{
 		clk: clock.NewVirtual(seed), index: make(map[string]int, nodes),
 		seen: make([]int, nodes), ejected: make([]int, nodes), when: make([]time.Duration, nodes),
-		broken: make([]time.Time, nodes),
+		broken: make([]time.Time, nodes), rate: RatePerNode,
 	}
 	list := make([]selector.Node, nodes)
 	for i := range list {
@@ -71,6 +77,10 @@ func newWorld(nodes int, seed uint64, settings resilience.Settings) (*world, err
 		w.index[list[i].ID] = i
 	}
 	w.start = w.clk.Now().Add(warmUp)
+	if rate > 0 { // as many calls before the fault as at the usual rate
+		w.rate = rate
+		w.start = w.clk.Now().Add(time.Duration(float64(warmUp) * max(1, RatePerNode/rate)))
+	}
 	if settings.AttemptTimeout == 0 {
 		settings.AttemptTimeout = Timeout
 	}
@@ -116,6 +126,9 @@ func (w *world) attempt(ctx context.Context, node *selector.Node, method int, se
 		_ = w.clk.Sleep(ctx, -since)
 		return errReset
 	}
+	if hang := w.fault(i, method, 0).hang; since+service > 0 && since < hang {
+		service += hang - max(since, 0)
+	}
 	began := w.clk.Now()
 	fails := clock.Float64(w.clk) < f.p
 	if err := w.clk.Sleep(ctx, service); err != nil {
@@ -159,7 +172,7 @@ func (w *world) method() int {
 // load sends Poisson arrivals for d after the faults begin, or until done
 // says so.
 func (w *world) load(d time.Duration, done func() bool) {
-	gap := time.Duration(float64(time.Second) / (RatePerNode * float64(len(w.seen))))
+	gap := time.Duration(float64(time.Second) / (w.rate * float64(len(w.seen))))
 	ctx := context.Background()
 	end := w.start.Add(d)
 	for w.clk.Now().Before(end) && (done == nil || !done()) {

@@ -1,0 +1,288 @@
+package selector
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+)
+
+// A node that hangs says nothing, and its failures come only with the
+// timeouts. Silence itself is evidence: however many calls are under way, and
+// whatever their latencies, the hazard of an answer that a healthy node gathers
+// between two of its answers is exponentially distributed with mean 1
+// (../shared/DETECTION.md). So −ln S(age), added up over the calls that began
+// since its last answer, is beyond h only once in e^h answers, S being the
+// share of the method's calls that take longer than that.
+//
+// A suspect gets no new call while others can take it, and is back with its
+// first answer, of whatever kind. When one of its calls has timed out, or after
+// a while, one fresh call probes it: answered, it is cleared; timed out, it is
+// ejected.
+
+// watch is what is known of a node that has been silent for longer than its
+// calls usually take. Selector.mu guards it.
+type watch struct {
+	starts  [8]start // of the first calls since the last answer
+	n       int      // of starts
+	suspect bool
+	due     int64 // suspect: when a fresh call may probe it
+}
+
+type start struct {
+	at     int64
+	method int
+}
+
+const (
+	surelyNot   = 5.                      // nats: no call says more than that
+	unheardFor  = int64(time.Second)      // without a timeout, a suspect is probed after this
+	probeLease  = int64(10 * time.Second) // a probe of a suspect that has not ended by then is forgotten
+	spareWatch  = 8
+	quietFactor = 2 // times the usual latency
+)
+
+// quiet reports whether the node owes an answer, and has for a while.
+func (n *node) quiet(t int64) bool {
+	if n.load.Load()&inFlightMask == 0 {
+		return false
+	}
+	w := n.latency.Load()
+	age := int32(millis(t) - uint32(w)) //nolint:gosec // see millis
+	return float32(age) > 2+quietFactor/float32(time.Millisecond)*average(w)
+}
+
+// listen notes a call that is about to go to a quiet node. It reports whether
+// the node has become a suspect: then the call is for another.
+func (s *Selector) listen(n *node, t int64, method string) (suspect bool) {
+	th := &s.tune.Load().ejection
+	if th.off || th.deaf {
+		return false
+	}
+	m := s.methodIndex(method)
+	s.mu.Lock()
+	w := n.watch.Load()
+	if w == nil {
+		w = s.newWatch()
+		n.watch.Store(w)
+	}
+	if score := s.silence(w, t); !w.suspect && score >= th.look && s.othersAnswer(n, w) && s.maySuspect(th) {
+		suspect = true
+		w.suspect, w.due = true, t+unheardFor
+		s.rebuild(s.set.Load().all)
+		s.events.add(Event{Kind: Suspected, At: s.instant(t), Node: n.pub.Load(), Reason: breaker.Reason{
+			Cause: breaker.ByEjector, Rule: "silent", Score: score, Threshold: th.look, Calls: uint64(w.n),
+		}})
+	} else if w.n < len(w.starts) {
+		w.starts[w.n] = start{t, m}
+		w.n++
+	}
+	s.mu.Unlock()
+	s.events.drain()
+	return suspect
+}
+
+// silence is the hazard that a node has gathered by t, in nats.
+func (s *Selector) silence(w *watch, t int64) float64 {
+	sum := 0.
+	for _, c := range w.starts[:w.n] {
+		if h := s.survival[c.method].Load(); h != nil {
+			sum += min(surelyNot, h.hazard(t-c.at))
+		}
+	}
+	return sum
+}
+
+// othersAnswer reports whether the silence is the node's own: of the peers that
+// were called since it began, most have answered.
+func (s *Selector) othersAnswer(n *node, w *watch) bool {
+	began := millis(w.starts[0].at)
+	answered, silent := 0, 0
+	for _, p := range s.peers(n) {
+		switch l := p.latency.Load(); {
+		case average(l) > 0 && int32(uint32(l)-began) >= 0: //nolint:gosec // see millis
+			answered++
+		case p.inFlight() > 0:
+			silent++
+		}
+	}
+	return answered > 0 && answered >= silent
+}
+
+// maySuspect reports whether one more node may be left without calls: at least
+// one must remain, and of those that are ready no more than the cap on
+// ejections may be out or suspected.
+func (s *Selector) maySuspect(th *thresholds) bool {
+	set := s.set.Load()
+	ready, without := len(set.live.nodes)+len(set.out)+len(set.suspects), len(set.suspects)
+	for _, n := range set.out {
+		if !n.free {
+			without++
+		}
+	}
+	return len(set.live.nodes) > 1 && without < max(1, int(float64(ready)*th.maxShare))
+}
+
+// answered clears a node that was quiet.
+func (s *Selector) answered(n *node) {
+	s.mu.Lock()
+	if s.unwatch(n) {
+		s.rebuild(s.set.Load().all)
+		s.events.add(Event{Kind: Cleared, At: s.clk.Now(), Node: n.pub.Load()})
+	}
+	s.mu.Unlock()
+	s.events.drain()
+}
+
+// unwatch ends the watch on a node, and reports whether it was a suspect.
+// Caller holds mu.
+func (s *Selector) unwatch(n *node) (suspect bool) {
+	w := n.watch.Swap(nil)
+	if w == nil {
+		return false
+	}
+	suspect = w.suspect
+	if len(s.watches) < spareWatch {
+		s.watches = append(s.watches, w)
+	}
+	return suspect
+}
+
+func (s *Selector) newWatch() *watch {
+	last := len(s.watches) - 1
+	if last < 0 {
+		return new(watch)
+	}
+	w := s.watches[last]
+	s.watches = s.watches[:last]
+	*w = watch{}
+	return w
+}
+
+// suspected reports whether the node is a suspect. Caller holds mu.
+func (n *node) suspected() bool {
+	w := n.watch.Load()
+	return w != nil && w.suspect
+}
+
+// silent judges the timeout of a call to a suspect, which stays out of the
+// score: of a probe it ejects, if the cap lets it. Caller holds mu.
+func (s *Selector) silent(n *node, p *Picked, t int64) (reason breaker.Reason, eject bool) {
+	w := n.watch.Load()
+	switch {
+	case !p.probe:
+		if w.n > 0 && p.at >= w.starts[0].at && w.due > t {
+			w.due = t
+			s.schedule()
+		}
+		return reason, false
+	case !s.mayEject(&s.tune.Load().ejection):
+		w.due = t + unheardFor
+		s.schedule()
+		return reason, false
+	}
+	reason = breaker.Reason{Cause: breaker.ByEjector, Rule: "silent", Score: s.silence(w, t), Threshold: s.tune.Load().ejection.look, Calls: uint64(w.n)}
+	s.unwatch(n)
+	return reason, true
+}
+
+// takeSuspect returns a suspect that is due, with a permit.
+func (s *Selector) takeSuspect(retriable bool, now time.Time, t int64) (*node, breaker.Permit, bool) {
+	s.mu.Lock()
+	var found *node
+	for _, n := range s.set.Load().suspects {
+		if w := n.watch.Load(); w != nil && w.suspect && t >= w.dueAt(retriable) {
+			w.due = t + probeLease
+			found = n
+			break
+		}
+	}
+	s.schedule()
+	s.mu.Unlock()
+	if found == nil {
+		return nil, breaker.Permit{}, false
+	}
+	permit, _, ok := found.breaker.TryAcquire(now) // not under mu: it may be a user's
+	return found, permit, ok
+}
+
+func (w *watch) dueAt(retriable bool) int64 {
+	if retriable {
+		return w.due
+	}
+	return w.due + int64(patience)
+}
+
+// unprobed is for a probe of a suspect that has ended without saying anything.
+func (s *Selector) unprobed(n *node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n.suspected() {
+		n.watch.Load().due = int64(s.clk.Now().Sub(s.epoch))
+		s.schedule()
+	}
+}
+
+// nextSuspect is when the first of the suspects is due.
+func (s *set) nextSuspect(retriable bool) int64 {
+	next := int64(never)
+	for _, n := range s.suspects {
+		if w := n.watch.Load(); w != nil && w.suspect {
+			next = min(next, w.dueAt(retriable))
+		}
+	}
+	return next
+}
+
+// survival is how long a method's calls take, as a histogram of its sampled
+// successes at all nodes, four buckets an octave from 64 µs to 68 s. Lost
+// updates do no harm.
+type survival struct{ buckets [80]atomic.Uint32 }
+
+// forgetAt is the count at which a histogram is halved, so that it follows.
+const forgetAt = 2048
+
+func bucket(elapsed int64) int {
+	const first = (127 + 16) << 2 // of 2¹⁶ ns: exponent and two bits of a float32
+	return min(max(int(math.Float32bits(float32(elapsed))>>21)-first, 0), len(survival{}.buckets)-1)
+}
+
+func (h *survival) add(elapsed time.Duration) {
+	if h.buckets[bucket(int64(elapsed))].Add(1) < forgetAt {
+		return
+	}
+	for i := range h.buckets {
+		b := &h.buckets[i]
+		b.Store(b.Load() / 2)
+	}
+}
+
+// hazard is −ln S(age), and no more than the number of samples can tell.
+func (h *survival) hazard(age int64) float64 {
+	if age <= 0 {
+		return 0
+	}
+	at := bucket(age)
+	longer, all := 1., 1.
+	for i := range h.buckets {
+		x := float64(h.buckets[i].Load())
+		all += x
+		if i >= at {
+			longer += x
+		}
+	}
+	return math.Log(all / longer)
+}
+
+// takes notes how long a call of a method took.
+func (s *Selector) takes(method int, elapsed time.Duration) {
+	h := s.survival[method].Load()
+	if h == nil {
+		h = new(survival)
+		if !s.survival[method].CompareAndSwap(nil, h) {
+			h = s.survival[method].Load()
+		}
+	}
+	h.add(elapsed)
+}
