@@ -146,10 +146,10 @@ func TestDiscardedResponsesAreClosed(t *testing.T) {
 			})
 			well := p.serve(t, func(http.ResponseWriter, *http.Request) {})
 			bodies := &counting{rt: p.base()}
-			tr := p.newTransport(t, config{Base: bodies, Services: with(settings{
+			tr := p.newTransport(t, config{Base: bodies, DrainTime: time.Minute, Services: with(settings{
 				Ejection: resilience.EjectionSettings{Off: true}, Budget: resilience.BudgetSettings{Share: -1},
 			})}, ill.addr(), well.addr())
-			direct := p.newTransport(t, config{Services: with(settings{
+			direct := p.newTransport(t, config{DrainTime: time.Minute, Services: with(settings{
 				Ejection: resilience.EjectionSettings{Off: true}, Budget: resilience.BudgetSettings{Share: -1},
 			})}, ill.addr(), well.addr())
 			for range 30 {
