@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
@@ -28,7 +29,19 @@ Flags:
   -stack A,B       stacks to run (default: all that can run here)
   -seeds N         runs of each, with the seeds 1 to N; 1 to 100 (default 5; 2 with -quick)
   -quick           shorter phases
+  -out DIR         write summary.json, events.ndjson, courses.ndjson and histograms.hlog to
+                   this directory, which is made (default: only the table is printed)
+  -keep DIR        keep what the processes wrote, ledgers, journals and shots, in an existing
+                   directory, a folder a run (default: none is left)
+  -parallel N      runs at the same time, 1 to 64; one of a high rate counts for several
+                   (default 1; 4 a CPU with -quick)
+  -again N         times that a run is repeated whose load could not be kept up, 0 to 10 (default 2)
+  -command NAME=PROGRAM ARGUMENT…
+                   a stack that is a program of your own, which serves HTTP at $HOLDFAST_LISTEN
+                   by calling $HOLDFAST_NODES; may be given several times
   -json            print summary.json on standard output, the rest on standard error
+
+A run whose load went out late (p99 of the lag above 10 ms) is not valid and has no figures.
 
 `
 
@@ -39,29 +52,45 @@ type options struct {
 	seeds     int
 	quick     bool
 	json      bool
+	out, keep string
+	parallel  int
+	again     int
 }
 
 func parseRun(args []string, stacks []harness.Stack) (*options, error) {
-	o := new(options)
+	o := &options{again: 2}
+	var picked string
 	fs := flags.New("holdfast bench run")
 	fs.Func("scenario", "", func(s string) (err error) {
 		o.scenarios, err = pick(scenario.All(), s, func(s scenario.Scenario) string { return s.Name })
 		return err
 	})
-	fs.Func("stack", "", func(s string) (err error) {
-		o.stacks, err = pick(stacks, s, harness.Stack.Name)
+	fs.StringVar(&picked, "stack", "", "")
+	fs.Func("command", "", func(s string) error {
+		c, err := harness.ParseCommand(s)
+		stacks = append(slices.Clip(stacks), c)
 		return err
 	})
+	fs.StringVar(&o.out, "out", "", "")
+	fs.StringVar(&o.keep, "keep", "", "")
+	fs.Func("parallel", "", flags.Between(&o.parallel, strconv.Atoi, 1, 64, "%v to %v"))
+	fs.Func("again", "", flags.Between(&o.again, strconv.Atoi, 0, 10, "%v to %v"))
 	fs.Func("seeds", "", flags.Between(&o.seeds, strconv.Atoi, 1, 100, "%v to %v"))
 	fs.BoolFunc("quick", "", flags.Bool(&o.quick))
 	fs.BoolFunc("json", "", flags.Bool(&o.json))
 	if err := flags.Parse(fs, args); err != nil {
 		return nil, err
 	}
-	if o.seeds == 0 {
-		o.seeds = 5
-		if o.quick {
-			o.seeds = 2
+	o.defaults()
+	if picked != "" {
+		var err error
+		if o.stacks, err = pick(stacks, picked, harness.Stack.Name); err != nil {
+			return nil, fmt.Errorf("-stack: %w", err)
+		}
+	}
+	if o.keep != "" {
+		if info, err := os.Stat(o.keep); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("-keep %q: want an existing directory", o.keep)
 		}
 	}
 	if o.scenarios == nil {
@@ -79,6 +108,19 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 		}
 	}
 	return o, nil
+}
+
+func (o *options) defaults() {
+	seeds, parallel := 5, 1
+	if o.quick {
+		seeds, parallel = 2, 4*runtime.NumCPU()
+	}
+	if o.seeds == 0 {
+		o.seeds = seeds
+	}
+	if o.parallel == 0 {
+		o.parallel = parallel
+	}
 }
 
 // pick returns the entries of list that are named in s, which is separated by
@@ -119,7 +161,7 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 			return cli.Fault
 		}
 	}
-	summary, err := o.run(ctx, cli.NewLine(std.Err))
+	summary, err := o.run(ctx, std)
 	if err != nil {
 		return explain(err, std)
 	}
@@ -136,53 +178,15 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 }
 
 func explain(err error, std cli.Streams) int {
-	if errors.Is(err, cli.ErrInterrupted) {
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		fmt.Fprintln(std.Err, "holdfast bench run:", flags.OneLine(err))
+		return cli.Usage
+	case errors.Is(err, cli.ErrInterrupted):
 		fmt.Fprintln(std.Err, "holdfast bench run: interrupted; all processes have ended")
 		return cli.Interrupted
 	}
 	fmt.Fprintln(std.Err, "holdfast bench run:", flags.OneLine(err))
 	return cli.Fault
-}
-
-// run does all runs.
-func (o *options) run(ctx context.Context, line *cli.Line) (*report.Summary, error) {
-	defer line.Close()
-	pace := scenario.Full
-	if o.quick {
-		pace = scenario.Quick
-	}
-	sum := &report.Summary{SchemaVersion: 1, Environment: report.Here(time.Now(), os.Args), Quick: o.quick}
-	for seed := range o.seeds {
-		sum.Seeds = append(sum.Seeds, uint64(seed+1))
-	}
-	for _, s := range o.stacks {
-		info := s.Info()
-		sum.Stacks = append(sum.Stacks, report.Stack{Name: s.Name(), What: info.What, Config: info.Config, Keyed: info.Keyed})
-	}
-	for _, sc := range o.scenarios {
-		plan := sc.Plan(pace).WithDefaults()
-		sum.Scenarios = append(sum.Scenarios, report.Scenario{Name: sc.Name, What: sc.What, Inject: sc.Inject, Bound: sc.Bound, Plan: plan})
-		for _, st := range o.stacks {
-			for _, seed := range sum.Seeds {
-				plan.Seed = seed
-				r, err := harness.Bench(ctx, harness.BenchConfig{Plan: plan, Stack: st, Progress: o.progress(line, sc.Name, seed)})
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s, seed %d: %w", sc.Name, st.Name(), seed, err)
-				}
-				sum.Runs = append(sum.Runs, report.Of(sc.Name, r, sc.Bounds(r)))
-			}
-		}
-	}
-	return sum, nil
-}
-
-func (o *options) progress(line *cli.Line, name string, seed uint64) func(harness.Progress) {
-	return func(p harness.Progress) {
-		text := fmt.Sprintf("%s %s seed %d  %.1fs/%v  %d sent  %d failed", name, p.Stack, seed, max(0, p.Elapsed.Seconds()), p.Duration, p.Sent, p.Failed)
-		if p.Notice != "" {
-			line.Note(time.Now(), text+"  "+p.Notice)
-		} else {
-			line.Status(time.Now(), text)
-		}
-	}
 }

@@ -75,9 +75,10 @@ func Bench(ctx context.Context, cfg BenchConfig) (*Run, error) {
 	defer tell.close()
 	spawner := newSpawner()
 	defer spawner.close()
+	command, _ := cfg.Stack.(Command)
 	b := &bench{
 		cluster: cluster{
-			stack: run.Stack, exe: exe, keep: cfg.Keep, service: plan.Service, effects: filepath.Join(dir, "effects"),
+			stack: run.Stack, command: command.Argv, exe: exe, keep: cfg.Keep, service: plan.Service, effects: filepath.Join(dir, "effects"),
 			spawner: spawner, fail: fail, notice: tell.entry,
 		},
 		plan: plan, dir: dir, run: run, tell: tell,
@@ -97,6 +98,14 @@ type bench struct {
 	run     *Run
 	tell    *teller
 	clients []*client
+	release func() // gives back the ports
+}
+
+func (b *bench) stop() {
+	b.cluster.stop()
+	if b.release != nil {
+		b.release()
+	}
 }
 
 // client is a process of clients.
@@ -139,26 +148,35 @@ func (b *bench) start(ctx context.Context) error {
 	if err := os.Mkdir(b.effects, 0o700); err != nil {
 		return err
 	}
-	names := instanceNames(b.plan.Nodes)
-	ports, err := choosePorts(0, names)
+	instances, clients := instanceNames(b.plan.Nodes), clientNames(b.plan.Processes)
+	ports, release, err := choosePorts(0, append(instances, clients...))
 	if err != nil {
 		return err
 	}
-	for i, name := range names {
+	b.release = release
+	for i, name := range instances {
 		if err := b.addHello(ctx, Node{name, address(ports[i])}, nil); err != nil {
 			return err
 		}
 	}
-	for i := range b.plan.Processes {
-		if err := b.addClient(ctx, i); err != nil {
+	for i, name := range clients {
+		if err := b.addClient(ctx, i, Node{name, address(ports[len(instances)+i])}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) addClient(ctx context.Context, i int) error {
-	name := fmt.Sprintf("client-%d", i+1)
+func clientNames(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("client-%d", i+1))
+	}
+	return names
+}
+
+// addClient starts a client process. Its address is for a program beside it.
+func (b *bench) addClient(ctx context.Context, i int, node Node) error {
+	name := node.ID
 	journal, err1 := b.output(name, ".journal")
 	shots, err2 := b.output(name, ".shots")
 	if err := errors.Join(err1, err2); err != nil {
@@ -166,7 +184,7 @@ func (b *bench) addClient(ctx context.Context, i int) error {
 	}
 	p := b.plan
 	ch, err := b.other(ctx, roleConfig{
-		Role: roleClient, Node: Node{ID: name}, Stack: b.stack, Timeout: p.Timeout, Upstream: b.nodes(), Process: i,
+		Role: roleClient, Node: node, Timeout: p.Timeout, Upstream: b.nodes(), Process: i,
 		Dir: filepath.Join(b.dir, name),
 		Load: Workload{
 			Seed: p.Seed*1009 + uint64(i), Rate: p.Rate / float64(p.Processes), Duration: p.Total(), Mix: p.Mix, Surges: p.Surges,

@@ -28,7 +28,7 @@ func (c *chain) start(ctx context.Context, cfg *Config, ports []int) (err error)
 	}
 	user := Node{roleUserAPI, address(ports[1])}
 	c.userAPI, err = c.other(ctx, roleConfig{
-		Role: roleUserAPI, Node: user, Stack: c.stack, Timeout: cfg.Timeout, Upstream: c.nodes(),
+		Role: roleUserAPI, Node: user, Timeout: cfg.Timeout, Upstream: c.nodes(),
 	}, nil, c.journal)
 	if err != nil {
 		return err

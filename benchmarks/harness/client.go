@@ -20,12 +20,19 @@ func (p *process) startClient() error {
 		return err
 	}
 	p.journal = NewJournal(os.NewFile(outputFD, "journal"), func(e Entry) { p.say(message{Type: msgNotice, Entry: &e}) })
+	beside := stack.Info().Beside
 	for i := range max(1, p.cfg.Load.Clients) {
+		if beside && i > 0 {
+			p.clients = append(p.clients, p.clients[0])
+			continue
+		}
 		dir := filepath.Join(p.cfg.Dir, strconv.Itoa(i))
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
-		c, err := stack.Dial(ClientConfig{Nodes: p.cfg.Upstream, Timeout: p.cfg.Timeout, Journal: p.journal.As(i), Dir: dir})
+		c, err := stack.Dial(ClientConfig{
+			Nodes: p.cfg.Upstream, Timeout: p.cfg.Timeout, Journal: p.journal.As(i), Dir: dir, Listen: p.cfg.Node.Addr,
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", stack.Name(), err)
 		}

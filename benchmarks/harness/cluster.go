@@ -16,12 +16,12 @@ type instance struct {
 	ledger *os.File
 	child  *child
 	place  *place  // where it runs; nil: where we are
-	sick   Illness // what a new process would be told
 }
 
 // cluster is the experiment's processes for one stack.
 type cluster struct {
 	stack   string
+	command []string // of a stack that is one
 	exe     string
 	keep    string // directory for what processes write; empty: it has no name
 	service Service
@@ -64,7 +64,7 @@ func (c *cluster) addHello(ctx context.Context, node Node, where *place) error {
 
 func (c *cluster) startHello(ctx context.Context, n *instance) (err error) {
 	n.child, err = c.child(ctx, roleConfig{
-		Role: roleHello, Node: n.node, Stack: c.stack, Service: c.service, Effects: c.effects,
+		Role: roleHello, Node: n.node, Service: c.service, Effects: c.effects,
 	}, n.place, n.ledger)
 	return err
 }
@@ -80,6 +80,7 @@ func (c *cluster) other(ctx context.Context, cfg roleConfig, where *place, outpu
 
 // child starts a process whose unexpected end ends the experiment.
 func (c *cluster) child(ctx context.Context, cfg roleConfig, where *place, outputs ...*os.File) (*child, error) {
+	cfg.Stack, cfg.Command = c.stack, c.command
 	ch, err := c.spawner.child(ctx, c.exe, cfg, where, outputs, c.notice)
 	if errors.Is(err, portTaken) {
 		err = &PortError{portOf(cfg.Node.Addr), cfg.Node.ID, portTaken}

@@ -123,10 +123,11 @@ func Failover(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := choosePorts(cfg.Port, append([]string{roleGateway, roleUserAPI}, instanceNames(cfg.Nodes)...))
+	ports, release, err := choosePorts(cfg.Port, append([]string{roleGateway, roleUserAPI}, instanceNames(cfg.Nodes)...))
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	arrivals := Workload{Seed: cfg.Seed, Rate: cfg.Rate, Duration: cfg.Duration}.Arrivals()
 	report := &Report{
 		SchemaVersion: 1, Seed: cfg.Seed, Fault: cfg.Fault, Nodes: cfg.Nodes, Rate: cfg.Rate,

@@ -156,8 +156,7 @@ func (h *Hello) apply(r Record, key string) error {
 	if err != nil {
 		return err
 	}
-	f.Close()
-	return h.write(Applied, r)
+	return errors.Join(f.Close(), h.write(Applied, r))
 }
 
 // Point is where in a request hello can be made to fate.

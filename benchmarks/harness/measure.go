@@ -86,7 +86,7 @@ func (r *Run) Latencies(from, to time.Duration) *hdrhistogram.Histogram {
 	h := newHistogram()
 	for i := range r.Shots {
 		if s := &r.Shots[i]; !s.Unsent && s.Due >= from && s.Due < to {
-			_ = h.RecordValue(min(max(s.Latency().Microseconds(), 1), histogramMax))
+			_ = h.RecordValue(clampMicros(s.Latency()))
 		}
 	}
 	return h
@@ -94,6 +94,8 @@ func (r *Run) Latencies(from, to time.Duration) *hdrhistogram.Histogram {
 
 // histogramMax is in microseconds: longer than any call.
 const histogramMax = int64(10 * time.Minute / time.Microsecond)
+
+func clampMicros(d time.Duration) int64 { return min(max(d.Microseconds(), 1), histogramMax) }
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, histogramMax, 3) }
 
@@ -261,7 +263,7 @@ func (r *Run) Quality() LoadQuality {
 		if s := &r.Shots[i]; s.Unsent {
 			q.Unsent++
 		} else {
-			_ = h.RecordValue(max((s.Sent - s.Due).Microseconds(), 1))
+			_ = h.RecordValue(clampMicros(s.Sent - s.Due))
 		}
 	}
 	q.LagP50Ms, q.LagP99Ms, q.LagMaxMs = quantileMs(h, 50), quantileMs(h, 99), quantileMs(h, 100)

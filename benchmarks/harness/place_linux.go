@@ -14,7 +14,7 @@ func (p *place) enter(f func() error) error {
 	if err != nil {
 		return err
 	}
-	defer home.Close()
+	defer func() { _ = home.Close() }()
 	if err := unix.Setns(p.fd, unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter a network namespace: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 )
 
 // PortError says that a port cannot be listened on.
@@ -34,10 +35,20 @@ func portOf(addr string) int {
 	return n
 }
 
+// chosen are the ports of this process's experiments, which may run side by
+// side: between the choice of a port and its use anybody else may take it, but
+// not we.
+var chosen = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
 // choosePorts returns a free port for each name: first and those after it, or
-// any if first is 0.
-func choosePorts(first int, names []string) ([]int, error) {
-	ports := make([]int, 0, len(names))
+// any if first is 0. release gives them back to other experiments of this
+// process.
+func choosePorts(first int, names []string) (ports []int, release func(), err error) {
+	chosen.Lock()
+	defer chosen.Unlock()
 	var held []net.Listener
 	defer func() {
 		for _, l := range held {
@@ -45,31 +56,44 @@ func choosePorts(first int, names []string) ([]int, error) {
 		}
 	}()
 	for i, name := range names {
+		port, l, err := first+i, net.Listener(nil), error(nil)
 		if first > 0 {
-			l, err := hold(first + i)
-			if err != nil {
-				return nil, &PortError{first + i, name, err}
+			if l, err = hold(port); err != nil {
+				err = &PortError{port, name, err}
 			}
-			held, ports = append(held, l), append(ports, first+i)
+		} else if port, l, err = anyPort(); err != nil {
+			err = fmt.Errorf("%w for %s", err, name)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		held, ports = append(held, l), append(ports, port)
+	}
+	for _, port := range ports {
+		chosen.ports[port] = true
+	}
+	return ports, func() {
+		chosen.Lock()
+		defer chosen.Unlock()
+		for _, port := range ports {
+			delete(chosen.ports, port)
+		}
+	}, nil
+}
+
+// anyPort finds a free one. It needs the lock of chosen.
+func anyPort() (port int, l net.Listener, err error) {
+	low, high := quietPorts()
+	for range 200 {
+		port = low + rand.IntN(high-low)
+		if chosen.ports[port] {
 			continue
 		}
-		low, high := quietPorts()
-		var last error
-		for range 200 {
-			port := low + rand.IntN(high-low)
-			l, err := hold(port)
-			if err != nil {
-				last = err
-				continue
-			}
-			held, ports = append(held, l), append(ports, port)
-			break
-		}
-		if len(ports) <= i {
-			return nil, fmt.Errorf("no free port between %d and %d for %s: %w", low, high, name, last)
+		if l, err = hold(port); err == nil {
+			return port, l, nil
 		}
 	}
-	return ports, nil
+	return 0, nil, fmt.Errorf("no free port between %d and %d: %w", low, high, err)
 }
 
 func hold(port int) (net.Listener, error) {

@@ -36,6 +36,7 @@ type roleConfig struct {
 	Role     string        `json:"role"`
 	Node     Node          `json:"node"` // itself
 	Stack    string        `json:"stack,omitempty"`
+	Command  []string      `json:"command,omitempty"` // of a stack that is one
 	Service  Service       `json:"service,omitzero"`   // hello
 	Effects  string        `json:"effects,omitempty"`  // hello: see there
 	Timeout  time.Duration `json:"timeout,omitempty"`  // user API, client: of a call
@@ -176,6 +177,9 @@ func (p *process) start() (err error) {
 }
 
 func (p *process) stack() (Stack, error) {
+	if len(p.cfg.Command) > 0 {
+		return Command{Label: p.cfg.Stack, Argv: p.cfg.Command}, nil
+	}
 	for _, s := range p.stacks {
 		if s.Name() == p.cfg.Stack {
 			return s, nil

@@ -30,7 +30,8 @@ type Stack interface {
 	// of one hello instance.
 	Serve(l net.Listener, hello *Hello) error
 	// Dial makes the client of the hello instances, in the process of a
-	// client. It need not connect.
+	// client. It need not connect. A process may hold many clients, which
+	// share nothing.
 	Dial(cfg ClientConfig) (Client, error)
 }
 
@@ -45,6 +46,9 @@ type Info struct {
 	// Keyed says that its POSTs carry a key which its server keeps, so that
 	// none of them need fail: it sets [Request].Key.
 	Keyed bool
+	// Beside says that it is a program beside the client's process, of which
+	// all the clients in that process share one, as such programs are run.
+	Beside bool
 	// Unavailable is why it cannot run on this machine; nil: it can.
 	Unavailable error
 }
@@ -66,6 +70,7 @@ type ClientConfig struct {
 	Timeout time.Duration // of a whole call; the context given to Do ends by then
 	Journal *Journal      // where the client says what it does
 	Dir     string        // an empty directory for files; it is removed; empty: none is offered
+	Listen  string        // a free host:port for a program beside the client's process; empty: none is offered
 }
 
 // Node is one process that listens.

@@ -3,18 +3,10 @@
 package report
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
-)
-
-// Files of a run's folder. Events and histograms are one file for all runs,
-// timelines one file a run.
-const (
-	SummaryFile    = "summary.json"     // a [Summary]
-	EventsFile     = "events.ndjson"    // a line of JSON each: [Event]
-	HistogramsFile = "histograms.hlog"  // HdrHistogram's interval log; tags are [Run.Name] and the phase
-	TimelinesFile  = "timelines.ndjson" // a line of JSON a run: [Timeline]
 )
 
 // Summary is summary.json, and what `holdfast bench run -json` prints.
@@ -62,11 +54,29 @@ type Run struct {
 	Scenario string              `json:"scenario"`
 	Stack    string              `json:"stack"`
 	Seed     uint64              `json:"seed"`
-	Valid    bool                `json:"valid"` // false: believe no figure, see Load.Invalid
-	Metrics  harness.Metrics     `json:"metrics"`
+	Valid    bool                `json:"valid"` // false: there are no figures, and Load.Invalid says why
+	Metrics  harness.Metrics     `json:"metrics"` // in JSON each is null if the run is not valid
 	Bounds   map[string]float64  `json:"bounds"` // by the keys of Metrics, where a bound exists
 	Load     harness.LoadQuality `json:"load"`
 	Steps    []Step              `json:"steps"` // what was done, as it was done
+	Again    int                 `json:"again,omitempty"` // how often it was run before, and was not valid
+}
+
+// MarshalJSON implements json.Marshaler: a run that is not valid has no figures.
+func (r Run) MarshalJSON() ([]byte, error) {
+	type run Run
+	if r.Valid {
+		return json.Marshal(run(r))
+	}
+	none := make(map[string]any, len(harness.MetricKeys))
+	for _, key := range harness.MetricKeys {
+		none[key] = nil
+	}
+	return json.Marshal(struct {
+		run
+		Metrics map[string]any `json:"metrics"`
+		Bounds  map[string]any `json:"bounds"`
+	}{run(r), none, map[string]any{}})
 }
 
 // Step is one thing that was done, in milliseconds from the beginning of the

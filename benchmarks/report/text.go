@@ -24,11 +24,12 @@ func WriteText(w io.Writer, s *Summary) error {
 				continue
 			}
 			fmt.Fprintf(t, "%s\t%d\t", r.Stack, r.Seed)
+			if !r.Valid {
+				fmt.Fprintln(t, "invalid")
+				continue
+			}
 			for _, key := range harness.MetricKeys {
 				fmt.Fprint(t, cell(r, key), "\t")
-			}
-			if !r.Valid {
-				fmt.Fprint(t, " INVALID: ", r.Load.Invalid)
 			}
 			fmt.Fprintln(t)
 		}

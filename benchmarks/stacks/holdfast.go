@@ -85,7 +85,7 @@ func (h *holdfastClient) Do(ctx context.Context, route harness.Route, id string)
 	call := &holdfastCall{id: id, route: route}
 	ctx = context.WithValue(ctx, holdfastCallKey{}, call)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: call.gotConn})
-	req, err := newRequest(ctx, "http://"+holdfastHost, route, id)
+	req, err := harness.NewRequest(ctx, "http://"+holdfastHost, route, id)
 	if err != nil {
 		return "", err
 	}

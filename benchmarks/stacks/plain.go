@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
@@ -43,7 +42,7 @@ func (p *plain) attempt(ctx context.Context, route harness.Route, id string, num
 		}
 		p.cfg.Journal.Add(e)
 	}()
-	req, err := newRequest(ctx, "http://"+node.Addr, route, id)
+	req, err := harness.NewRequest(ctx, "http://"+node.Addr, route, id)
 	if err != nil {
 		return "", err
 	}
@@ -58,19 +57,6 @@ func (p *plain) attempt(ctx context.Context, route harness.Route, id string, num
 		err = statusError(resp.StatusCode)
 	}
 	return string(body), err
-}
-
-// newRequest is a call of hello as all HTTP stacks make it.
-func newRequest(ctx context.Context, base string, route harness.Route, id string) (*http.Request, error) {
-	var body io.Reader
-	if route == harness.Post {
-		body = strings.NewReader(`{"user":"` + id + `"}`)
-	}
-	req, err := http.NewRequestWithContext(ctx, route.Method(), base+route.Path(), body)
-	if err == nil {
-		req.Header.Set(harness.RequestID, id)
-	}
-	return req, err
 }
 
 // notSent reports whether no connection was obtained.
