@@ -183,12 +183,12 @@ func (s *Selector) probed(n *node) {
 	default:
 		n.retryAt = t // the next pick asks the breaker when to come back
 		if state == breaker.Open {
-			s.events.add(Event{Kind: ProbeFailed, At: now, Node: n.pub.Load(), Reason: breaker.Reason{Cause: breaker.ByProbe}})
+			s.events.Add(Event{Kind: ProbeFailed, At: now, Node: n.pub.Load(), Reason: breaker.Reason{Cause: breaker.ByProbe}})
 		}
 		s.schedule()
 	}
 	s.mu.Unlock()
-	s.events.drain()
+	s.events.Drain()
 }
 
 // admit takes an ejected node back on a slow start; its score was reset when
@@ -198,7 +198,7 @@ func (s *Selector) admit(n *node, t int64, e Event) {
 	n.ramp.Store(max(t, 1))
 	s.rebuild(s.set.Load().all)
 	e.Node = n.pub.Load()
-	s.events.add(e)
+	s.events.Add(e)
 }
 
 // noteOpen takes a node out of the set whose breaker refused a call: it was
@@ -209,11 +209,11 @@ func (s *Selector) noteOpen(n *node, t int64, after time.Duration) {
 		n.out, n.free, n.score = true, false, 0
 		n.retryAt = t + int64(max(after, time.Millisecond))
 		s.rebuild(s.set.Load().all)
-		s.events.add(Event{
+		s.events.Add(Event{
 			Kind: Ejected, At: s.clk.Now(), Node: n.pub.Load(), OpenFor: after,
 			Reason: breaker.Reason{Cause: breaker.ByEngine},
 		})
 	}
 	s.mu.Unlock()
-	s.events.drain()
+	s.events.Drain()
 }

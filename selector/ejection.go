@@ -129,7 +129,7 @@ func (s *Selector) failed(p *Picked, n *node, r Report) {
 	if eject {
 		s.trip(n, tripper, reason, now)
 	}
-	s.events.drain()
+	s.events.Drain()
 }
 
 // trip opens the breaker of a node that judge has ejected, and learns from it
@@ -146,7 +146,7 @@ func (s *Selector) trip(n *node, b breaker.Tripper, reason breaker.Reason, now t
 		n.retryAt = int64(now.Sub(s.epoch) + after)
 		s.schedule()
 	}
-	s.events.add(Event{Kind: Ejected, At: now, Node: n.pub.Load(), OpenFor: after, Reason: reason})
+	s.events.Add(Event{Kind: Ejected, At: now, Node: n.pub.Load(), OpenFor: after, Reason: reason})
 }
 
 // judge is the ejector (../shared/DETECTION.md): it updates the score S of n
@@ -214,7 +214,7 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 		n.score = th.look
 		if !w.vetoed {
 			w.vetoed = true
-			s.events.add(Event{Kind: Prevented, At: s.instant(now), Node: n.pub.Load(), Reason: reason})
+			s.events.Add(Event{Kind: Prevented, At: s.instant(now), Node: n.pub.Load(), Reason: reason})
 		}
 		return reason, false
 	}

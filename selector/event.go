@@ -2,7 +2,6 @@ package selector
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
@@ -42,54 +41,4 @@ type Event struct {
 	Err     error          // what SourceFailed came from
 
 	Nodes, Added, Removed int // of NodesChanged
-}
-
-// dispatcher delivers events in order, one at a time and outside every lock.
-type dispatcher struct {
-	listen func(Event) // never changes
-
-	mu    sync.Mutex
-	queue []Event
-	busy  bool
-}
-
-func (d *dispatcher) add(e Event) {
-	if d.listen == nil {
-		return
-	}
-	d.mu.Lock()
-	d.queue = append(d.queue, e)
-	d.mu.Unlock()
-}
-
-// drain delivers what is queued, unless somebody is at it already: then that
-// one delivers ours too. A listener that panics loses its own event only.
-func (d *dispatcher) drain() {
-	if d.listen == nil {
-		return
-	}
-	d.mu.Lock()
-	if d.busy {
-		d.mu.Unlock()
-		return
-	}
-	d.busy = true
-	defer func() {
-		d.busy = false
-		d.mu.Unlock()
-	}()
-	for len(d.queue) > 0 {
-		e := d.queue[0]
-		d.queue = d.queue[1:]
-		d.call(e)
-	}
-	d.queue = nil
-}
-
-// call runs the listener without the lock, and takes it again whatever the
-// listener does.
-func (d *dispatcher) call(e Event) {
-	d.mu.Unlock()
-	defer d.mu.Lock()
-	d.listen(e)
 }

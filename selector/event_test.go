@@ -84,13 +84,3 @@ func TestAListenerPanics(t *testing.T) {
 	r.run(2, errand, well)
 	wantIDs(t, "ejected after a probe", r.ejected())
 }
-
-// Without a listener nothing is kept.
-func TestNobodyListens(t *testing.T) {
-	var d dispatcher
-	d.add(Event{})
-	d.drain()
-	if len(d.queue) != 0 {
-		t.Errorf("%d events are queued for nobody", len(d.queue))
-	}
-}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/internal/relay"
 )
 
 // ErrNoNodes is returned by Pick while no node is known.
@@ -127,7 +128,7 @@ type Selector struct {
 	methods   atomic.Pointer[methods]
 	survival  [maxMethods + 1]atomic.Pointer[survival]
 	nextProbe [2]atomic.Int64 // since epoch: when an ejected node or a suspect may be tried next; see probeDue
-	events    dispatcher
+	events    relay.Relay[Event]
 
 	mu       sync.Mutex // everything below, node.sick, and replacing set and methods
 	gone     graveyard
@@ -180,7 +181,7 @@ func New(cfg Config) (*Selector, error) {
 	s.set.Store(&set{})
 	s.methods.Store(&methods{first: noMethod})
 	s.schedule()
-	s.events.listen = cfg.OnEvent
+	s.events.Listen = cfg.OnEvent
 	if c, ok := s.source.(interface{ defaultClock(clock.Clock) }); ok {
 		c.defaultClock(s.clk)
 	}

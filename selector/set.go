@@ -63,11 +63,11 @@ func (s *Selector) report(nodes []Node, err error) {
 	if err != nil {
 		s.mu.Lock()
 		if !s.closed {
-			s.events.add(Event{Kind: SourceFailed, At: s.clk.Now(), Err: err})
+			s.events.Add(Event{Kind: SourceFailed, At: s.clk.Now(), Err: err})
 		}
 		s.mu.Unlock()
 	}
-	s.events.drain()
+	s.events.Drain()
 }
 
 // adopt makes nodes the set, unless it is missing the breakers of some. What
@@ -129,7 +129,7 @@ func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (mis
 	}
 	s.rebuild(found)
 	if added+removed > 0 {
-		s.events.add(Event{Kind: NodesChanged, At: now, Nodes: len(found), Added: added, Removed: removed})
+		s.events.Add(Event{Kind: NodesChanged, At: now, Nodes: len(found), Added: added, Removed: removed})
 	}
 	return nil
 }

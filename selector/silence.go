@@ -71,7 +71,7 @@ func (s *Selector) listen(n *node, t int64, method string) (suspect bool) {
 		suspect = true
 		w.suspect, w.due = true, t+unheardFor
 		s.rebuild(s.set.Load().all)
-		s.events.add(Event{Kind: Suspected, At: s.instant(t), Node: n.pub.Load(), Reason: breaker.Reason{
+		s.events.Add(Event{Kind: Suspected, At: s.instant(t), Node: n.pub.Load(), Reason: breaker.Reason{
 			Cause: breaker.ByEjector, Rule: "silent", Score: score, Threshold: th.look, Calls: uint64(w.n),
 		}})
 	} else if w.n < len(w.starts) {
@@ -79,7 +79,7 @@ func (s *Selector) listen(n *node, t int64, method string) (suspect bool) {
 		w.n++
 	}
 	s.mu.Unlock()
-	s.events.drain()
+	s.events.Drain()
 	return suspect
 }
 
@@ -129,10 +129,10 @@ func (s *Selector) answered(n *node) {
 	s.mu.Lock()
 	if s.unwatch(n) {
 		s.rebuild(s.set.Load().all)
-		s.events.add(Event{Kind: Cleared, At: s.clk.Now(), Node: n.pub.Load()})
+		s.events.Add(Event{Kind: Cleared, At: s.clk.Now(), Node: n.pub.Load()})
 	}
 	s.mu.Unlock()
-	s.events.drain()
+	s.events.Drain()
 }
 
 // unwatch ends the watch on a node, and reports whether it was a suspect.

@@ -129,7 +129,7 @@ func (s *Selector) Eject(id, note string) error {
 	s.rebuild(s.set.Load().all)
 	s.mu.Unlock()
 	s.trip(n, tripper, breaker.Reason{Cause: breaker.ByHand, Note: note}, now)
-	s.events.drain()
+	s.events.Drain()
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (s *Selector) Readmit(id, note string) error {
 		s.admit(n, int64(now.Sub(s.epoch)), Event{Kind: Readmitted, At: now, Reason: reason})
 	}
 	s.mu.Unlock()
-	s.events.drain()
+	s.events.Drain()
 	return nil
 }
 

@@ -37,6 +37,7 @@ type room struct {
 // place.
 var rooms = []room{
 	{floor: 0, path: "internal/clock"},
+	{floor: 0, path: "internal/relay"},
 
 	{floor: 1, path: "breaker"},
 	{floor: 1, path: "retry", third: []string{backoff}},
