@@ -14,7 +14,7 @@ import (
 var lifeCases = []item{
 	{"closed", "a new breaker is closed, admits every call, and stays closed while they succeed", func(r *rig) {
 		r.want(breaker.Closed)
-		var out []*breaker.Permit
+		var out []*ticket
 		for range 100 {
 			p, wait, ok := r.ask()
 			if !ok || wait != 0 {
@@ -27,17 +27,20 @@ var lifeCases = []item{
 		}
 		r.want(breaker.Closed)
 	}},
-	{"opens", "Failures failures in a row open it, fewer do not, nor do as many with a success in between", func(r *rig) {
-		if r.Failures > 1 {
-			r.call(r.Failures-1, breaker.Failure)
-			r.want(breaker.Closed)
-			r.call(3*r.Failures, breaker.Success) // enough to outweigh them by any sensible rule
-			r.call(1, breaker.Failure)
-			r.want(breaker.Closed)
-			r.Breaker = r.New(r.listen)
-		}
-		r.open()
+	{"opens", "Failures failures in a row open it, fewer do not, nor do more of which each follows ten successes", func(r *rig) {
+		r.call(r.Failures-1, breaker.Failure)
+		r.want(breaker.Closed)
+		r.call(1, breaker.Failure)
+		r.want(breaker.Open)
 		r.rejected()
+		if r.Failures > 1 {
+			r.Breaker = r.New(r.listen)
+			for range 3 * r.Failures {
+				r.call(10, breaker.Success)
+				r.call(1, breaker.Failure)
+			}
+			r.want(breaker.Closed)
+		}
 	}},
 	{"ignored", "an Ignored result says nothing: it opens nothing and excuses nothing", func(r *rig) {
 		r.call(r.Failures-1, breaker.Failure)
@@ -82,14 +85,12 @@ var lifeCases = []item{
 	}},
 	{"now", "the present is what TryAcquire is told, as it must be in simulated time", func(r *rig) {
 		r.open()
-		if p, wait, ok := r.TryAcquire(clock.System.Now().Add(r.longEnough())); !ok {
+		if _, wait, ok := r.TryAcquire(clock.System.Now().Add(r.longEnough())); !ok {
 			r.errorf("rejected for %v at an instant after the open time", wait)
-		} else {
-			r.done(&p, breaker.Ignored)
 		}
 	}},
 	{"slow-failure", "a failure counts however long its call took", func(r *rig) {
-		var out []*breaker.Permit
+		var out []*ticket
 		for range r.Failures {
 			out = append(out, r.admit())
 		}
@@ -118,11 +119,9 @@ var lifeCases = []item{
 		if got := other.State(); got != breaker.Closed {
 			r.errorf("the other breaker is %v", got)
 		}
-		p, _, ok := other.TryAcquire(clock.System.Now())
-		if !ok {
+		if _, _, ok := other.TryAcquire(clock.System.Now()); !ok {
 			r.errorf("the other breaker rejects")
 		}
-		r.done(&p, breaker.Success)
 		r.rejected()
 	}},
 	{"goroutines", "it leaves no goroutine behind", func(r *rig) {

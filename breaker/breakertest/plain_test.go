@@ -286,10 +286,9 @@ func (b *plain) settleProbe(number uint64, result breaker.Result, now time.Time)
 			b.passed++
 		}
 		if b.passed >= b.Probes || b.flaw == "closes at the first success" {
-			row := b.row
 			b.turn(breaker.Closed)
 			if b.flaw == "keeps its record" {
-				b.row = row + 1
+				b.row = b.Failures - 1
 			}
 		}
 	}

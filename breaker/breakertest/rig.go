@@ -81,10 +81,20 @@ func (r *rig) fatalf(format string, args ...any) {
 }
 
 // ask asks for a permit at the present instant.
-func (r *rig) ask() (breaker.Permit, time.Duration, bool) { return r.TryAcquire(clock.System.Now()) }
+func (r *rig) ask() (ticket, time.Duration, bool) {
+	now := clock.System.Now()
+	p, wait, ok := r.TryAcquire(now)
+	return ticket{p, now}, wait, ok
+}
+
+// ticket is a permit and when it was granted.
+type ticket struct {
+	breaker.Permit
+	at time.Time
+}
 
 // admit acquires a permit that must be granted.
-func (r *rig) admit() *breaker.Permit {
+func (r *rig) admit() *ticket {
 	p, wait, ok := r.ask()
 	if !ok {
 		r.fatalf("rejected for %v while %v, want admitted", wait, r.State())
@@ -98,16 +108,16 @@ func (r *rig) rejected() time.Duration {
 	if ok {
 		r.fatalf("admitted while %v, want rejected", r.State())
 	}
-	if p != (breaker.Permit{}) {
-		r.errorf("a rejection came with a permit: %+v", p)
+	if p.Permit != (breaker.Permit{}) {
+		r.errorf("a rejection came with a permit: %+v", p.Permit)
 	}
 	return wait
 }
 
 // done reports, and waits until an engine that works in the background has
 // heard.
-func (r *rig) done(p *breaker.Permit, result breaker.Result) {
-	p.Done(breaker.Report{Result: result, Start: clock.System.Now()})
+func (r *rig) done(p *ticket, result breaker.Result) {
+	p.Done(breaker.Report{Result: result, Start: p.at, Elapsed: clock.System.Now().Sub(p.at)})
 	synctest.Wait()
 }
 
@@ -130,9 +140,10 @@ func (r *rig) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// open makes the breaker open, by failures.
+// open makes the breaker open, by failures: as many as a new one needs, or
+// fewer.
 func (r *rig) open() {
-	for range r.Failures {
+	for n := 0; n < r.Failures && r.State() != breaker.Open; n++ {
 		r.done(r.admit(), breaker.Failure)
 	}
 	r.want(breaker.Open)
@@ -140,7 +151,7 @@ func (r *rig) open() {
 
 // halfOpen opens the breaker, lets its open time pass, and returns the first
 // probe.
-func (r *rig) halfOpen() *breaker.Permit {
+func (r *rig) halfOpen() *ticket {
 	r.open()
 	r.pass(r.longEnough())
 	p := r.admit()
@@ -152,7 +163,7 @@ func (r *rig) halfOpen() *breaker.Permit {
 func (r *rig) longEnough() time.Duration { return r.OpenFor + 1 }
 
 // recover closes a half-open breaker whose first probe is p.
-func (r *rig) recover(p *breaker.Permit) {
+func (r *rig) recover(p *ticket) {
 	r.done(p, breaker.Success)
 	for range r.Probes - 1 {
 		r.call(1, breaker.Success)

@@ -14,7 +14,7 @@ var staleCases = []item{
 		r.rejected()
 	}},
 	{"stale-success-half-open", "a success admitted before it opened is no probe's", func(r *rig) {
-		stale := make([]*breaker.Permit, r.Probes+1)
+		stale := make([]*ticket, r.Probes+1)
 		for i := range stale {
 			stale[i] = r.admit()
 		}
@@ -31,16 +31,20 @@ var staleCases = []item{
 		r.want(breaker.Open)
 	}},
 	{"stale-success-closed", "a success admitted before it opened excuses nothing after it closed", func(r *rig) {
-		stale := make([]*breaker.Permit, 3*r.Failures)
+		stale := make([]*ticket, 3*r.Failures)
 		for i := range stale {
 			stale[i] = r.admit()
 		}
 		r.recover(r.halfOpen())
-		r.call(r.Failures-1, breaker.Failure)
+		r.call(r.Failures-2, breaker.Failure) // one less than there may be: some rules count the probe
 		for _, s := range stale {
 			r.done(s, breaker.Success)
 		}
-		r.call(1, breaker.Failure)
+		for range min(r.Failures, 2) {
+			if r.State() == breaker.Closed {
+				r.call(1, breaker.Failure)
+			}
+		}
 		r.want(breaker.Open)
 	}},
 	{"stale-failure-half-open", "a failure admitted before it opened is no probe's", func(r *rig) {
@@ -51,13 +55,12 @@ var staleCases = []item{
 		r.recover(p)
 	}},
 	{"stale-failure-closed", "a failure counts while closed, even if its call was admitted before the last opening", func(r *rig) {
-		stale := make([]*breaker.Permit, r.Failures)
+		stale := make([]*ticket, r.Failures)
 		for i := range stale {
 			stale[i] = r.admit()
 		}
 		r.recover(r.halfOpen())
 		for _, s := range stale {
-			r.want(breaker.Closed)
 			r.done(s, breaker.Failure)
 		}
 		r.want(breaker.Open)
@@ -74,7 +77,7 @@ var staleCases = []item{
 			r.recover(p)
 			return
 		}
-		stale := []*breaker.Permit{r.halfOpen()}
+		stale := []*ticket{r.halfOpen()}
 		for range r.Probes - 1 {
 			stale = append(stale, r.admit())
 		}
@@ -90,7 +93,7 @@ var staleCases = []item{
 
 // reopened waits for the end of a later opening, which may be longer than the
 // first, and returns the probe.
-func (r *rig) reopened() *breaker.Permit {
+func (r *rig) reopened() *ticket {
 	for range 1000 {
 		r.pass(r.longEnough())
 		if p, _, ok := r.ask(); ok {
