@@ -94,7 +94,9 @@ type cutter struct {
 	ring  func() // fire
 
 	mu     sync.Mutex
-	call   *Call // nil when the attempt is over
+	call   *Call         // nil when the attempt is over
+	full   time.Duration // the timeout
+	after  time.Duration // when it was cut
 	clk    clock.Clock
 	until  time.Time               // the caller's deadline; zero: none
 	cancel context.CancelCauseFunc // nil: must not be cut
@@ -111,21 +113,20 @@ var cutters = sync.Pool{New: func() any {
 
 func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.Duration) error {
 	c := cutters.Get().(*cutter)
-	c.call, c.clk, c.cut = call, cfg.Clock, false
+	c.call, c.clk, c.cut, c.full = call, cfg.Clock, false, d
 	c.until, _ = ctx.Deadline()
 	if cfg.OwnCut && call.try != nil {
 		call.try.cutter = c
 	} else if call.again() {
 		ctx, c.cancel = cfg.Clock.WithCancel(ctx)
 	}
-	c.alarm.Start(cfg.Clock, d, c.ring)
+	c.alarm.Start(cfg.Clock, c.first(), c.ring)
 	returned := false
 	defer func() { // a panic leaves neither timer nor context nor a retry that is taken and not made
-		silent := c.alarm.Stop()
 		if cut := c.end(); cut && !returned && call.try.budget != nil {
 			call.try.budget.Return()
 		}
-		if silent {
+		if c.alarm.Stop() {
 			cutters.Put(c)
 		}
 	}()
@@ -138,16 +139,41 @@ func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.
 	if cut {
 		call.try.reserved = true
 		if err != nil {
-			err = &TimeoutError{After: d, Err: err}
+			err = &TimeoutError{After: c.after, Err: err}
 		}
 	}
 	return err
 }
 
-// fire is what happens at the timeout: a cut, or the word that the node is
-// slow, which reaches listeners and is spoken outside the lock.
+// An attempt that takes longer than is usual is looked at before its timeout:
+// if its node has fallen silent there is no point in waiting.
+const firstLook = 4 // times what is usual; the next is at half as much again
+
+// first is when to look at the attempt first.
+func (c *cutter) first() time.Duration {
+	if t := c.call.try; t != nil && t.sel != nil {
+		if usual := t.sel.Typical(c.call.Method); usual > 0 {
+			return min(c.full, max(firstLook*usual, time.Millisecond))
+		}
+	}
+	return c.full
+}
+
+// fire looks at the attempt, and again later if it goes on.
 func (c *cutter) fire() {
-	tell := c.cutOrMark()
+	tell, again := c.look()
+	c.tell(tell)
+	if again > 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.call != nil {
+			c.alarm.Start(c.clk, again, c.ring)
+		}
+	}
+}
+
+// tell speaks to listeners, outside the lock.
+func (c *cutter) tell(tell func()) {
 	if tell == nil {
 		return
 	}
@@ -165,22 +191,44 @@ func (c *cutter) fire() {
 	tell()
 }
 
-func (c *cutter) cutOrMark() (tell func()) {
+// look cuts the attempt if its node is silent, or if the timeout is over; if it
+// must not be cut then, the node is slow, and tell says so. Otherwise the
+// attempt is to be looked at again.
+func (c *cutter) look() (tell func(), again time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := c.call
 	if call == nil {
-		return nil
+		return nil, 0
 	}
+	age := time.Duration(c.clk.Mono() - call.start)
+	if age < c.full {
+		again = min(age/2, c.full-age)
+		var silent bool
+		if silent, tell = call.try.picked.Overdue(); !silent {
+			return tell, again
+		}
+	}
+	switch {
+	case c.cutNow(call):
+		c.after = age
+		return tell, 0
+	case age < c.full:
+		return tell, again
+	case call.try == nil:
+		return nil, 0
+	}
+	return call.try.picked.MarkLate(), 0
+}
+
+// cutNow cuts the attempt, if another can be made. Caller holds mu.
+func (c *cutter) cutNow(call *Call) bool {
 	if c.cancel != nil && c.affordable(call.try) {
 		c.cut = true
 		c.cancel(ErrAttemptTimeout)
-		return nil
+		return true
 	}
-	if c.cutBy(call) || call.try == nil {
-		return nil
-	}
-	return call.try.picked.MarkLate()
+	return c.cutBy(call)
 }
 
 // affordable reports whether another attempt could finish in time, and takes

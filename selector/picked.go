@@ -18,6 +18,7 @@ type Picked struct {
 	probe  bool
 	late   bool
 	held   bool
+	noted  bool // its start is known to the watch on the node
 	timing timing
 }
 
@@ -40,7 +41,7 @@ func (s *Selector) claim(p *Picked, n *node, t int64, method string) {
 	n.load.Add(onePick)
 	p.timing = s.timing(n, cell, cell.n.Add(1))
 	p.sel, p.node, p.cell, p.method, p.at = s, n, cell, m, t
-	p.late, p.held = false, false
+	p.late, p.held, p.noted = false, false, false
 }
 
 // Done reports the attempt's result. A second Done does nothing. A Success

@@ -248,6 +248,7 @@ func (s *Selector) PickTo(p *Picked, c *Call) error {
 // not looked at.
 func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
 	t := mono - s.origin
+	noted := false
 	var now time.Time // our own breakers read the clock, in the rare case that they need the time
 	if s.native == nil {
 		now = s.instant(t)
@@ -265,12 +266,13 @@ func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
 		if err != nil {
 			return err
 		}
-		if len(set.live.nodes) > 1 && n.quiet(t) && s.listen(n, t, c.Method) {
+		if noted = len(set.live.nodes) > 1 && n.quiet(t); noted && s.listen(n, t, s.methodIndex(c.Method)) {
 			continue
 		}
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok || set.bypass() {
 			s.claim(p, n, t, c.Method)
+			p.noted = noted
 			p.permit, p.probe = permit, ok && len(set.live.nodes) == 0 && s.isOut(n)
 			return nil
 		}

@@ -17,9 +17,9 @@ import (
 // share of the method's calls that take longer than that.
 //
 // A suspect gets no new call while others can take it, and is back with its
-// first answer, of whatever kind. When one of its calls has timed out, or after
-// a while, one fresh call probes it: answered, it is cleared; timed out, it is
-// ejected.
+// first answer, of whatever kind; what is under way there may be given up: see
+// Overdue. After a while one fresh call probes it: answered, it is cleared;
+// timed out, it is ejected.
 
 // watch is what is known of a node that has been silent for longer than its
 // calls usually take. Selector.mu guards it.
@@ -36,9 +36,10 @@ type start struct {
 }
 
 const (
-	surelyNot   = 5.                      // nats: no call says more than that
-	unheardFor  = int64(time.Second)      // without a timeout, a suspect is probed after this
-	probeLease  = int64(10 * time.Second) // a probe of a suspect that has not ended by then is forgotten
+	surelyNot   = 8.                            // nats: no call says more than that
+	unheardFor  = int64(500 * time.Millisecond) // a suspect is probed after this: most pauses are shorter
+	probeLease  = int64(10 * time.Second)       // a probe of a suspect that has not ended by then is forgotten
+	probeAge    = 16                            // times what is usual: a probe is given up then
 	spareWatch  = 8
 	quietFactor = 2 // times the usual latency
 )
@@ -55,32 +56,98 @@ func (n *node) quiet(t int64) bool {
 
 // listen notes a call that is about to go to a quiet node. It reports whether
 // the node has become a suspect: then the call is for another.
-func (s *Selector) listen(n *node, t int64, method string) (suspect bool) {
+func (s *Selector) listen(n *node, t int64, method int) (suspect bool) {
 	th := &s.tune.Load().ejection
 	if th.off || th.deaf {
 		return false
 	}
-	m := s.methodIndex(method)
 	s.mu.Lock()
+	w := s.watchOver(n)
+	if suspect = s.suspectIt(n, w, th, t); !suspect {
+		w.note(t, method)
+	}
+	s.mu.Unlock()
+	s.events.Drain()
+	return suspect
+}
+
+// Overdue is asked of an attempt that has been under way for longer than is
+// usual. It reports whether waiting is in vain: the node is ejected, or it has
+// become a suspect; a probe is given more time. tell
+// must be called outside the caller's locks. Not to be called at the same time
+// as Done.
+func (p *Picked) Overdue() (silent bool, tell func()) {
+	s, n := p.sel, p.node
+	tell = func() {}
+	if n == nil {
+		return false, tell
+	}
+	th := &s.tune.Load().ejection
+	t := s.clk.Mono() - s.origin
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case n.out:
+		return !p.probe || p.aged(t), tell
+	case th.off, th.deaf, n.watch.Load() == nil && !n.quiet(t), len(s.set.Load().all) == 1:
+		return false, tell
+	}
+	w := s.watchOver(n)
+	if !p.noted { // it counts from the last answer on
+		p.noted = true
+		w.note(max(p.at, n.heardAt(t)), p.method)
+	}
+	if w.suspect {
+		return !p.probe || p.aged(t), tell
+	}
+	if s.suspectIt(n, w, th, t) {
+		return true, s.events.Drain
+	}
+	return false, tell
+}
+
+// aged reports whether a probe has had its chance.
+func (p *Picked) aged(t int64) bool {
+	usual := p.cell.typical()
+	return usual > 0 && float32(t-p.at) > probeAge*usual
+}
+
+// heardAt is when the node answered last, at t or before.
+func (n *node) heardAt(t int64) int64 {
+	age := int64(int32(millis(t) - uint32(n.latency.Load()))) //nolint:gosec // see millis
+	return t - max(age, 0)*int64(time.Millisecond)
+}
+
+// watchOver returns the watch on a node, which begins if need be. Caller holds
+// mu.
+func (s *Selector) watchOver(n *node) *watch {
 	w := n.watch.Load()
 	if w == nil {
 		w = s.newWatch()
 		n.watch.Store(w)
 	}
-	if score := s.silence(w, t); !w.suspect && score >= th.look && s.othersAnswer(n, w) && s.maySuspect(th) {
-		suspect = true
-		w.suspect, w.due = true, t+unheardFor
-		s.rebuild(s.set.Load().all)
-		s.events.Add(Event{Kind: Suspected, At: s.instant(t), Node: n.pub.Load(), Reason: breaker.Reason{
-			Cause: breaker.ByEjector, Rule: "silent", Score: score, Threshold: th.look, Calls: uint64(w.n),
-		}})
-	} else if w.n < len(w.starts) {
-		w.starts[w.n] = start{t, m}
+	return w
+}
+
+func (w *watch) note(at int64, method int) {
+	if w.n < len(w.starts) {
+		w.starts[w.n] = start{at, method}
 		w.n++
 	}
-	s.mu.Unlock()
-	s.events.Drain()
-	return suspect
+}
+
+// suspectIt makes the node a suspect if its silence says so. Caller holds mu.
+func (s *Selector) suspectIt(n *node, w *watch, th *thresholds, t int64) bool {
+	score := s.silence(w, t)
+	if w.suspect || score < th.look || !s.othersAnswer(n, w) || !s.maySuspect(th) {
+		return false
+	}
+	w.suspect, w.due = true, t+unheardFor
+	s.rebuild(s.set.Load().all)
+	s.events.Add(Event{Kind: Suspected, At: s.instant(t), Node: n.pub.Load(), Reason: breaker.Reason{
+		Cause: breaker.ByEjector, Rule: "silent", Score: score, Threshold: th.look, Calls: uint64(w.n),
+	}})
+	return true
 }
 
 // silence is the hazard that a node has gathered by t, in nats.
@@ -97,7 +164,11 @@ func (s *Selector) silence(w *watch, t int64) float64 {
 // othersAnswer reports whether the silence is the node's own: of the peers that
 // were called since it began, most have answered.
 func (s *Selector) othersAnswer(n *node, w *watch) bool {
-	began := millis(w.starts[0].at)
+	first := w.starts[0].at
+	for _, c := range w.starts[1:w.n] {
+		first = min(first, c.at)
+	}
+	began := millis(first)
 	answered, silent := 0, 0
 	for _, p := range s.peers(n) {
 		switch l := p.latency.Load(); {
@@ -172,10 +243,6 @@ func (s *Selector) silent(n *node, p *Picked, t int64) (reason breaker.Reason, e
 	w := n.watch.Load()
 	switch {
 	case !p.probe:
-		if w.n > 0 && p.at >= w.starts[0].at && w.due > t {
-			w.due = t
-			s.schedule()
-		}
 		return reason, false
 	case !s.mayEject(&s.tune.Load().ejection):
 		w.due = t + unheardFor
@@ -240,6 +307,8 @@ func (s *set) nextSuspect(retriable bool) int64 {
 // updates do no harm.
 type survival struct{ buckets [80]atomic.Uint32 }
 
+const perOctave = 4
+
 // forgetAt is the count at which a histogram is halved, so that it follows.
 const forgetAt = 2048
 
@@ -258,12 +327,13 @@ func (h *survival) add(elapsed time.Duration) {
 	}
 }
 
-// hazard is −ln S(age), and no more than the number of samples can tell.
+// hazard is −ln S(age), as far as the samples tell; beyond the longest of them
+// S is taken to fall no faster than 1/age.
 func (h *survival) hazard(age int64) float64 {
 	if age <= 0 {
 		return 0
 	}
-	at := bucket(age)
+	at, last := bucket(age), 0
 	longer, all := 1., 1.
 	for i := range h.buckets {
 		x := float64(h.buckets[i].Load())
@@ -271,8 +341,15 @@ func (h *survival) hazard(age int64) float64 {
 		if i >= at {
 			longer += x
 		}
+		if x > 0 {
+			last = i
+		}
 	}
-	return math.Log(all / longer)
+	if all == 1 {
+		return 0
+	}
+	beyond := float64(max(0, at-last-1)) / perOctave * math.Ln2
+	return math.Log(all/longer) + beyond
 }
 
 // takes notes how long a call of a method took.

@@ -58,7 +58,7 @@ func TestAHangIsSuspected(t *testing.T) {
 	if e := r.events[0]; e.Reason.Rule != "silent" || e.Reason.Score < e.Reason.Threshold {
 		t.Errorf("the event says %+v, want the silent rule and a score beyond its threshold", e.Reason)
 	}
-	if more := r.stall(80, nil, "a"); len(more) > 0 {
+	if more := r.stall(40, nil, "a"); len(more) > 0 {
 		t.Errorf("%d calls went to a suspect while others answer", len(more))
 	}
 	// Whatever it answers clears it at once.
@@ -104,6 +104,10 @@ func TestAProbeOfASuspect(t *testing.T) {
 		if last.Done(timedOut); r.status("a").Score > 0 {
 			t.Errorf("score %v: a suspect's timeout counts", r.status("a").Score)
 		}
+		if more := r.stall(45, nil, "a"); len(more) > 0 {
+			t.Errorf("%d calls went to a suspect before it was due", len(more))
+		}
+		r.pass(time.Duration(unheardFor))
 		return r, stuck
 	}
 	probe := func(r *rig) *Picked {
@@ -161,14 +165,56 @@ func TestAProbeOfASuspect(t *testing.T) {
 			}
 		}
 	})
-	t.Run("comes without a timeout too", func(t *testing.T) {
-		r := silenceRig(t, 3, Config{})
-		r.stall(200, func() bool { return r.status("a").Suspect }, "a")
-		r.stall(int(unheardFor/int64(10*time.Millisecond))-2, nil)
-		if more := r.stall(10, nil, "a"); len(more) != 1 || !more[0].Probe() {
-			t.Errorf("%d calls in a second, want one probe", len(more))
+}
+
+// An attempt that is under way at a silent node need not wait for its timeout.
+func TestOverdue(t *testing.T) {
+	r := silenceRig(t, 3, Config{})
+	overdue := func(p *Picked) bool {
+		silent, tell := p.Overdue()
+		tell()
+		return silent
+	}
+	stuck := r.stall(12, nil, "a")
+	for range 30 { // no further picks: the attempts themselves find out
+		r.pass(10 * time.Millisecond)
+		for id := range 2 { // the others answer meanwhile
+			p := r.pick(Call{Method: errand.Method, Tried: []*Node{r.status("a").Node, r.status(string(rune('b' + id))).Node}})
+			r.pass(time.Millisecond)
+			p.Done(Report{Result: breaker.Success, Elapsed: 10 * time.Millisecond})
 		}
-	})
+		for _, p := range stuck {
+			overdue(p)
+		}
+	}
+	if !r.status("a").Suspect || !overdue(stuck[0]) {
+		t.Fatalf("%d attempts wait for %v: %+v", len(stuck), 300*time.Millisecond, r.status("a"))
+	}
+	wantIDs(t, "suspected", r.heard(Suspected), "a")
+	r.pass(time.Duration(unheardFor))
+	probe := r.pick(errand)
+	if !probe.Probe() || overdue(&probe) {
+		t.Error("a probe is given up at once")
+	}
+	r.pass(200 * time.Millisecond)
+	if !overdue(&probe) {
+		t.Error("a probe is not given up after twenty times what is usual")
+	}
+	probe.Done(timedOut)
+	wantIDs(t, "ejected", r.ejected(), "a")
+	if !overdue(stuck[1]) {
+		t.Error("an attempt waits at a node that is ejected")
+	}
+	stuck[0].Done(timedOut)
+	if overdue(stuck[0]) {
+		t.Error("an attempt that is over is overdue")
+	}
+	healthy := r.pick(errand)
+	r.pass(15 * time.Millisecond)
+	if overdue(&healthy) {
+		t.Error("given up at a healthy node")
+	}
+	healthy.Done(Report{Result: breaker.Success})
 }
 
 // One of two or more can always go; of those that hang together, half.
@@ -233,8 +279,13 @@ func TestSurvival(t *testing.T) {
 		age      time.Duration
 		min, max float64
 	}{
-		{0, 0, 0}, {50 * time.Microsecond, 0, .001}, {500 * time.Millisecond, .5, .8},
-		{900 * time.Millisecond, 1.2, 2.4}, {time.Minute, 6, 7}, {time.Hour, 6, 7},
+		{0, 0, 0},
+		{50 * time.Microsecond, 0, .001},
+		{500 * time.Millisecond, .5, .8},
+		{900 * time.Millisecond, 1.2, 2.4},
+		{time.Second, 2.5, 3.5},
+		{time.Minute, 10, 11.1},
+		{time.Hour, 10, 11.2},
 	} {
 		if got := h.hazard(int64(tt.age)); got < tt.min || got > tt.max {
 			t.Errorf("%v nats at %v, want %v to %v", got, tt.age, tt.min, tt.max)

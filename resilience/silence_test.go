@@ -1,0 +1,88 @@
+package resilience_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/resilience/resiliencetest"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// stalled makes calls, one every 5 ms, while node a hangs from 2 s on; those
+// that are under way by then hang as well. It returns how long the calls took
+// that began in the stall, and what the attempts came to that were cut.
+func stalled(t *testing.T, hint resilience.Hint, settings sets) (slowest time.Duration, cuts []time.Duration, failed int, log []resilience.Event) {
+	t.Helper()
+	b := resiliencetest.New(3)
+	const from = 2 * time.Second
+	for _, id := range []string{"a", "b", "c"} {
+		b.Node(id, func(_ int, at time.Duration) reply {
+			return reply{After: 10 * ms, Hang: id == "a" && at+10*ms > from}
+		})
+	}
+	c, err := b.Client(config{Settings: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Run(func() {
+		for range 800 {
+			b.Sleep(5 * ms)
+			begin := b.Elapsed()
+			b.Go(func() {
+				ctx, cancel := b.WithTimeout(context.Background(), 6*time.Second)
+				defer cancel()
+				err := c.Do(ctx, hint, func(ctx context.Context, n *selector.Node) error {
+					err := b.Op(ctx, n)
+					return err
+				})
+				if err != nil {
+					failed++
+				}
+				if begin > from-20*ms {
+					slowest = max(slowest, b.Elapsed()-begin)
+				}
+			})
+		}
+	})
+	for _, e := range b.Events(resilience.AttemptDone) {
+		if errors.Is(e.Err, resilience.ErrAttemptTimeout) {
+			cuts = append(cuts, e.Elapsed)
+		}
+	}
+	return slowest, cuts, failed, b.Events(resilience.NodeEvent)
+}
+
+// TestSilentNodesAreNotWaitedFor: an attempt at a node that has fallen silent
+// is cut as soon as that is known, and not at its timeout, which is two seconds
+// here: a third of the deadline.
+func TestSilentNodesAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	slowest, cuts, failed, events := stalled(t, resilience.Safe("m"), sets{})
+	if failed > 0 || len(cuts) == 0 || slowest > 500*ms {
+		t.Errorf("the slowest call took %v, %d attempts were cut (%v), %d calls failed: want none to wait for long", slowest, len(cuts), cuts, failed)
+	}
+	kinds := map[selector.Kind]int{}
+	for _, e := range events {
+		kinds[e.Change.Kind]++
+	}
+	if kinds[selector.Suspected] == 0 || kinds[selector.Ejected] != 1 {
+		t.Errorf("node events %v, want a suspect that is ejected in the end", kinds)
+	}
+	// Who wants the timeouts only can have them.
+	slowest, _, _, _ = stalled(t, resilience.Safe("m"), sets{Ejection: resilience.EjectionSettings{IgnoreSilence: true}})
+	if slowest < 2*time.Second {
+		t.Errorf("silence ignored: the slowest call took %v, want its timeout of 2 s", slowest)
+	}
+}
+
+// TestSilenceCutsNothingThatMayHaveActed: such calls go on to the deadline.
+func TestSilenceCutsNothingThatMayHaveActed(t *testing.T) {
+	t.Parallel()
+	slowest, cuts, failed, _ := stalled(t, resilience.Unsafe("m"), sets{})
+	if len(cuts) > 0 || failed == 0 || slowest < 6*time.Second {
+		t.Errorf("%d attempts cut, %d calls failed, the slowest after %v: want those in the stall to wait for their deadline", len(cuts), failed, slowest)
+	}
+}
