@@ -226,13 +226,20 @@ func (c *Client) Budget() *retry.Budget { return c.budget }
 // Service is the name of what is called.
 func (c *Client) Service() string { return c.service }
 
+// Clock is the client's time, for comparison with what its events and nodes
+// tell.
+func (c *Client) Clock() Clock { return c.cfg.Clock }
+
 // ServiceBreaker is the breaker above the retries, nil if there is none. The
 // native one is a *breaker.Circuit.
 func (c *Client) ServiceBreaker() breaker.Breaker { return c.path.Load().guard }
 
 // InFlight is how many calls are within the bulkhead. Without one nobody
 // counts, and it is 0.
-func (c *Client) InFlight() int { return int(c.bulkhead.in.Load()) }
+func (c *Client) InFlight() int {
+	n := c.bulkhead.in.Load() // with those that are just being turned away
+	return int(min(n, int64(c.path.Load().settings.Bulkhead)))
+}
 
 // Close ends the node source. Calls that begin after it fail with
 // selector.ErrClosed; calls that are under way end as they would.
