@@ -13,6 +13,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/resilience/board"
 	"github.com/holdfast-go/holdfast/selector"
 )
 
@@ -61,8 +62,8 @@ func BenchmarkTimeout(b *testing.B) {
 		call func() error
 	}{
 		{"bare/nodes=1", bare},
-		{"holdfast/nodes=3", holdfastCall(b, 3, time.Second)},
-		{"holdfast-without/nodes=3", holdfastCall(b, 3, 0)},
+		{"holdfast/nodes=3", holdfastCall(b, 3, time.Second, nil)},
+		{"holdfast-without/nodes=3", holdfastCall(b, 3, 0, nil)},
 	} {
 		b.Run("stack="+s.name+"/mode=serial", func(b *testing.B) {
 			b.ReportAllocs()
@@ -84,7 +85,14 @@ type callStack struct {
 func callStacks() []callStack {
 	var stacks []callStack
 	for _, n := range []int{1, 3, 100, 10_000} {
-		stacks = append(stacks, callStack{"holdfast", n, func(tb testing.TB) func() error { return holdfastCall(tb, n, 0) }})
+		stacks = append(stacks, callStack{"holdfast", n, func(tb testing.TB) func() error { return holdfastCall(tb, n, 0, nil) }})
+	}
+	for _, n := range []int{3, 100} { // what it costs to be watched: by an observer that does nothing, and by a board
+		stacks = append(stacks,
+			callStack{"holdfast-observed", n, func(tb testing.TB) func() error {
+				return holdfastCall(tb, n, 0, resilience.ObserverFunc(func(resilience.Event) {}))
+			}},
+			callStack{"holdfast-board", n, func(tb testing.TB) func() error { return holdfastCall(tb, n, 0, newBoard(tb)) }})
 	}
 	return append(stacks, []callStack{
 		{"failsafe", 1, func(testing.TB) func() error {
@@ -117,13 +125,13 @@ func callStacks() []callStack {
 	}...)
 }
 
-func holdfastCall(tb testing.TB, nodes int, attemptTimeout time.Duration) func() error {
+func holdfastCall(tb testing.TB, nodes int, attemptTimeout time.Duration, observer resilience.Observer) func() error {
 	list := make([]selector.Node, nodes)
 	for i := range list {
 		list[i].ID = fmt.Sprint("node-", i)
 	}
 	c, err := resilience.New(resilience.Config{
-		Nodes: selector.Static(list...), Settings: resilience.Settings{AttemptTimeout: attemptTimeout},
+		Nodes: selector.Static(list...), Settings: resilience.Settings{AttemptTimeout: attemptTimeout}, Observer: observer,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -133,4 +141,14 @@ func holdfastCall(tb testing.TB, nodes int, attemptTimeout time.Duration) func()
 	op := func(context.Context, *selector.Node) error { return nil }
 	ctx := context.Background()
 	return func() error { return c.Do(ctx, hint, op) }
+}
+
+// newBoard is a board that nobody looks at.
+func newBoard(tb testing.TB) *board.Board {
+	b, err := board.New(board.Config{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = b.Close() })
+	return b
 }

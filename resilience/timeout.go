@@ -96,7 +96,6 @@ type cutter struct {
 	mu     sync.Mutex
 	call   *Call         // nil when the attempt is over
 	full   time.Duration // the timeout
-	due    time.Duration // when the alarm is set for
 	after  time.Duration // when it was cut
 	clk    clock.Clock
 	until  time.Time               // the caller's deadline; zero: none
@@ -121,8 +120,7 @@ func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.
 	} else if call.again() {
 		ctx, c.cancel = cfg.Clock.WithCancel(ctx)
 	}
-	c.due = c.first()
-	c.alarm.Start(cfg.Clock, c.due, c.ring)
+	c.alarm.Start(cfg.Clock, c.first(), c.ring)
 	returned := false
 	defer func() { // a panic leaves neither timer nor context nor a retry that is taken and not made
 		if cut := c.end(); cut && !returned && call.try.budget != nil {
@@ -169,7 +167,6 @@ func (c *cutter) fire() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.call != nil {
-			c.due = time.Duration(c.clk.Mono()-c.call.start) + again
 			c.alarm.Start(c.clk, again, c.ring)
 		}
 	}
@@ -207,9 +204,6 @@ func (c *cutter) look() (tell func(), again time.Duration) {
 	age := time.Duration(c.clk.Mono() - call.start)
 	if age < c.full {
 		again = min(age/2, c.full-age)
-		if age > c.due+c.due/4+time.Millisecond { // we were late ourselves: who has not run has not heard
-			return nil, again
-		}
 		var silent bool
 		if silent, tell = call.try.picked.Overdue(); !silent {
 			return tell, again

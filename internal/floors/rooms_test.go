@@ -52,7 +52,7 @@ var rooms = []room{
 	{floor: 3, path: "resilience", third: []string{backoff}},
 
 	{floor: 4, path: "resilience/resiliencetest"},
-	{floor: 4, path: "resilience/board"},
+	{floor: 4, path: "resilience/board", tests: []string{hystrix}},
 	{floor: 4, path: "wrapper/httpwrap"},
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},
 	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}},

@@ -1,0 +1,77 @@
+package board_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/resilience/board"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// One board for the process, named as the Observer of each client, and mounted
+// where the dashboard is told to look: …/holdfast/hystrix.stream.
+func Example() {
+	mux := http.NewServeMux()
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
+
+	b, err := board.New(board.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux.Handle("/holdfast/", b)
+	server.RegisterOnShutdown(func() { _ = b.Close() }) // its streams never end by themselves
+
+	client, err := resilience.New(resilience.Config{
+		Service: "users", Nodes: selector.Addrs("10.0.0.1:8080", "10.0.0.2:8080"), Observer: b,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close() //nolint:errcheck // its nodes are static
+
+	w := httptest.NewRecorder()
+	server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodHead, "/holdfast/hystrix.stream", nil))
+	fmt.Println(w.Code, w.Header().Get("Content-Type"))
+	// Output: 200 text/event-stream
+}
+
+// What the board shows, for a program's own use.
+func ExampleBoard_State() {
+	b, err := board.New(board.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := resilience.New(resilience.Config{
+		Service: "users", Nodes: selector.Addrs("10.0.0.1:8080", "10.0.0.2:8080"), Observer: b,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = client.Close() }()
+	for range 50 {
+		_ = client.Do(context.Background(), resilience.Safe("get"), func(_ context.Context, node *selector.Node) error {
+			if strings.HasPrefix(node.Addr, "10.0.0.2:") {
+				return resilience.Mark(errors.New("connection refused"), resilience.NotSent)
+			}
+			return nil
+		})
+		time.Sleep(15 * time.Millisecond)
+	}
+	for _, service := range b.State().Services {
+		for _, node := range service.Nodes {
+			fmt.Println(service.Name, node.ID, "ejected:", node.Ejected)
+		}
+	}
+	// Output:
+	// users 10.0.0.1:8080 ejected: false
+	// users 10.0.0.2:8080 ejected: true
+}
