@@ -402,6 +402,9 @@ func TestEngines(t *testing.T) {
 					bench.Sleep(20 * tick)
 				}
 			})
+			if tripper, ok := c.ServiceBreaker().(breaker.Tripper); ok && row.node.volume > 0 {
+				tripper.Trip(breaker.Reason{Cause: breaker.ByHand}) // the ill node's own opened first
+			}
 			all, _ := commands(t, b)
 			for name, want := range map[string]facts{"s": row.service, "s/" + ill: row.node} {
 				c := all[name]
