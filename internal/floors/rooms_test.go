@@ -9,6 +9,9 @@ const (
 	hystrix   = "github.com/afex/hystrix-go"
 	etcd      = "go.etcd.io/etcd"
 	redis     = "github.com/redis/go-redis/v9"
+	bbolt     = "go.etcd.io/bbolt"
+	pgx       = "github.com/jackc/pgx/v5"
+	sqlite    = "modernc.org/sqlite"
 	grpc      = "google.golang.org/grpc"
 	protobuf  = "google.golang.org/protobuf"
 	goMicro   = "go-micro.dev/v5"
@@ -50,6 +53,7 @@ var rooms = []room{
 	{floor: 3, path: "selector/dns"},
 	{floor: 3, path: "selector/etcd", nested: true, third: []string{etcd}},
 	{floor: 3, path: "resilience", third: []string{backoff}},
+	{floor: 3, path: "wrapper/idempotency", alone: true},
 
 	{floor: 4, path: "resilience/resiliencetest"},
 	{floor: 4, path: "resilience/board", tests: []string{hystrix}},
@@ -57,11 +61,14 @@ var rooms = []room{
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},
 	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}},
 	{floor: 4, path: "wrapper/connectwrap", nested: true, third: []string{connect, protobuf}},
-	{floor: 4, path: "wrapper/idempotency", alone: true},
+	{floor: 4, path: "wrapper/idempotency/storetest"},
+	{floor: 4, path: "wrapper/idempotency/sqlstore"},
+	{floor: 4, path: "wrapper/idempotency/sqlstore/dbtest", nested: true, tests: []string{pgx, sqlite}},
+	{floor: 4, path: "wrapper/idempotency/boltstore", nested: true, third: []string{bbolt}},
+	{floor: 4, path: "wrapper/idempotency/redisstore", nested: true, third: []string{redis}},
 	{floor: 4, path: "wrapper/otelwrap", nested: true, third: []string{otel}},
 	{floor: 4, path: "wrapper/promwrap", nested: true, third: []string{prom}},
 
-	{floor: 5, path: "wrapper/idempotency/redisstore", nested: true, third: []string{redis}},
 	{floor: 5, path: "benchmarks", tree: true, nested: true, third: []string{anything}},
 	{floor: 5, path: ".", third: []string{backoff}}, // the README's examples, as tests
 }

@@ -1,0 +1,239 @@
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Execution is the running of one request under its key, as its handler sees
+// it: see [From]. Its methods do nothing on a nil Execution, which is that of a
+// request without a key, so a handler need not ask.
+type Execution struct {
+	g     *Guard
+	id    string // the key as the client has sent it
+	key   Key
+	owner Owner
+	found Found
+
+	reserve, commit span // of the store's calls
+	lease           lease
+	rec             recorder
+	body            body
+
+	released atomic.Bool
+	fate     fate // the handler's goroutine's
+}
+
+// fate is what Commit came to.
+type fate uint8
+
+const (
+	open      fate = iota // not called
+	committed             // the answer is kept
+	revoked               // the transaction had no effect
+	undecided             // the database did not say; or another execution has the key
+)
+
+// lease is the handler's context.
+type lease struct {
+	span
+	x *Execution
+}
+
+type executionKey struct{}
+
+// Value implements context.Context.
+func (l *lease) Value(key any) any {
+	if key == (executionKey{}) {
+		return l.x
+	}
+	return l.Context.Value(key)
+}
+
+// body is the request's, which was read before.
+type body struct{ bytes.Reader }
+
+// Close implements io.Closer.
+func (*body) Close() error { return nil }
+
+// From returns the execution that a handler's context belongs to; nil if its
+// request has no key, or runs unguarded.
+func From(ctx context.Context) *Execution {
+	x, _ := ctx.Value(executionKey{}).(*Execution)
+	return x
+}
+
+// owner names the next execution.
+func (g *Guard) owner() (o Owner) {
+	copy(o[:8], g.origin[:])
+	binary.BigEndian.PutUint64(o[8:], g.runs.Add(1))
+	return o
+}
+
+// Key is the idempotency key, without its quotes.
+func (x *Execution) Key() string {
+	if x == nil {
+		return ""
+	}
+	return x.id
+}
+
+// Token is the fencing token: it grows with every execution of a key. What it
+// is written to beside an effect can refuse the writes of an execution whose
+// lease is over and whose key another has taken: those with a smaller token.
+func (x *Execution) Token() int64 {
+	if x == nil {
+		return 0
+	}
+	return x.found.Token
+}
+
+// Run is 1, or more if the key was run before and nobody knows how that ended:
+// Config.Rerun has allowed it. Whoever can, looks what there is before it acts.
+func (x *Execution) Run() int {
+	if x == nil {
+		return 1
+	}
+	return x.found.Run
+}
+
+// Release says that the handler has carried out nothing, and that its answer is
+// about now and not about the request (a database that is locked, a user who is not logged
+// in yet). It is sent, marked not-executed, and not kept: the next request with the key runs.
+func (x *Execution) Release() {
+	if x != nil {
+		x.released.Store(true)
+	}
+}
+
+// ErrNoTx is matched by the error of a Commit whose Guard has no [TxStore].
+var ErrNoTx = errors.New("idempotency: the store keeps no keys in the database")
+
+// ErrCommitted is matched by the error of a second Commit.
+var ErrCommitted = errors.New("idempotency: the key is committed already")
+
+// Commit commits tx, and with it the key and the answer, which is what the
+// handler has written by now: it writes first, commits last, and writes no
+// more. Without a key it just commits tx. The store's database must be the one
+// that tx is of.
+//
+// With an error, what was written is taken back, so that the handler can
+// begin anew with another transaction, or answer otherwise. If tx certainly had
+// no effect, that answer is sent as after Release, and the key is free. If nobody knows,
+// or another execution has the key (ErrFenced), the client is told in-progress
+// instead: it asks again, and finds out.
+//
+// An answer over Config.MaxAnswer has been sent in part before it is committed; if
+// that fails, the connection is broken off.
+func (x *Execution) Commit(tx *sql.Tx) error {
+	if x == nil {
+		return tx.Commit()
+	}
+	store, ok := x.g.store.(TxStore)
+	if !ok {
+		return errors.Join(ErrNoTx, rollback(tx))
+	}
+	if x.fate == committed {
+		return errors.Join(ErrCommitted, rollback(tx))
+	}
+	x.rec.close()
+	if err := store.CompleteTx(&x.lease, tx, x.key, x.owner, x.answer()); err != nil {
+		x.rec.drop()
+		err = errors.Join(err, rollback(tx))
+		if x.fate = revoked; errors.Is(err, ErrFenced) {
+			x.fate = undecided
+		}
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		x.rec.drop()
+		x.fate = undecided
+		return err
+	}
+	x.fate = committed
+	return nil
+}
+
+// rollback ends tx. That it has ended already is no error.
+func rollback(tx *sql.Tx) error {
+	if err := tx.Rollback(); !errors.Is(err, sql.ErrTxDone) {
+		return err
+	}
+	return nil
+}
+
+// answer is what is to be kept. The recorder is closed.
+func (x *Execution) answer() []byte {
+	if x.rec.through {
+		return appendHead(nil, kindCut, x.rec.status, nil)
+	}
+	return bytes.Clone(x.rec.kept)
+}
+
+// settle decides what becomes of an execution whose handler has returned, and
+// returns the word for it.
+func (x *Execution) settle() (word string, err error) {
+	x.rec.close()
+	switch {
+	case x.fate == undecided:
+		return InProgress, x.abandon() // asking again finds out at once
+	case x.fate == committed:
+	case x.fate == revoked || x.released.Load() || refuses(x.rec.status):
+		return NotExecuted, x.release()
+	default:
+		err = x.complete(x.answer())
+	}
+	if x.rec.through {
+		return NotKept, err
+	}
+	return "", err
+}
+
+// lost is settle for a handler that did not return.
+func (x *Execution) lost() (word string, err error) {
+	x.rec.close()
+	switch {
+	case x.fate == committed:
+		return "", nil
+	case x.fate == revoked || x.released.Load():
+		return NotExecuted, x.release()
+	}
+	return Unknown, x.abandon()
+}
+
+func (x *Execution) abandon() error {
+	return x.persist(func(ctx context.Context) error { return x.g.store.Abandon(ctx, x.key, x.owner) })
+}
+
+func (x *Execution) release() error {
+	return x.persist(func(ctx context.Context) error { return x.g.store.Release(ctx, x.key, x.owner) })
+}
+
+func (x *Execution) complete(answer []byte) error {
+	return x.persist(func(ctx context.Context) error { return x.g.store.Complete(ctx, x.key, x.owner, answer) })
+}
+
+// persist has the store do what can be repeated, until it has: something was
+// done, and should not be forgotten for a connection that was lost.
+func (x *Execution) persist(do func(context.Context) error) error {
+	x.commit.until = time.Now().Add(x.g.cfg.StoreTimeout)
+	defer x.commit.end(context.Canceled)
+	for pause := 5 * time.Millisecond; ; pause *= 2 {
+		err := do(&x.commit)
+		if err == nil || errors.Is(err, ErrFenced) || time.Until(x.commit.until) <= pause {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-x.commit.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
