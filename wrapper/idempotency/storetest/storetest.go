@@ -436,11 +436,15 @@ func (s *suite) model() {
 	)
 	for range 400 {
 		_, _ = rand.Read(random[:])
+		history = slices.Concat(history, []byte{' ', "RRRRCAAX"[random[0]%8], '0' + random[1]%3, 'a' + random[2]%4})
 		key, owner, print := keys[random[1]%3], owners[random[2]%4], prints[min(random[3]%8, 1)]
 		rec := records[key]
 		mine := rec != nil && rec.owner == owner
 		switch op := random[0] % 8; op {
 		case 0, 1, 2, 3:
+			if mine && rec.lapsed {
+				continue // an owner is one execution, and does not ask when it has ended
+			}
 			w := idempotency.Reservation{Owner: owner, Fingerprint: print, Lease: long, Lifetime: 2 * long, Rerun: op > 1}
 			found := s.reserve(key, w)
 			state := idempotency.Reserved
@@ -452,11 +456,9 @@ func (s *suite) model() {
 				state = idempotency.Mismatch
 			case rec.completed:
 				state = idempotency.Done
-			case mine && !rec.lapsed: // asked again
+			case mine: // asked again
 			case !rec.lapsed:
 				state = idempotency.Running
-			case mine: // an owner is one execution, and does not ask after it has ended
-				continue
 			case !w.Rerun:
 				state = idempotency.Lapsed
 			default:
@@ -494,6 +496,5 @@ func (s *suite) model() {
 				delete(records, key)
 			}
 		}
-		history = slices.Concat(history, []byte{' ', "RRRRCAAX"[random[0]%8], '0' + random[1]%3, 'a' + random[2]%4})
 	}
 }

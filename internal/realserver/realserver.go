@@ -1,0 +1,154 @@
+// Package realserver starts real servers (Redis, PostgreSQL) from the PATH on a
+// free port of loopback, for tests and experiments. They end with the process
+// that started them.
+package realserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrMissing is matched by the error of a server that is not installed here.
+var ErrMissing = errors.New("is not installed")
+
+// patience is how long a server may take to start.
+const patience = 60 * time.Second
+
+// Server is one that runs. Its data stay when it is killed and started again.
+type Server struct {
+	Addr string // host and port
+
+	dir    string
+	start  func() (*exec.Cmd, error)
+	ping   func(ctx context.Context) error
+	cmd    *exec.Cmd
+	exited chan struct{}
+	output tail
+}
+
+// find returns a program's path: from the PATH, or where Debian puts it.
+func find(name string, elsewhere ...string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, pattern := range elsewhere {
+		if found, _ := filepath.Glob(filepath.Join(pattern, name)); len(found) > 0 {
+			return found[len(found)-1], nil
+		}
+	}
+	return "", fmt.Errorf("%s %w", name, ErrMissing)
+}
+
+// freePort returns a port that nobody listens on, and that the kernel does not
+// give to outgoing connections.
+func freePort() (int, error) {
+	var last error
+	for port := 11000 + os.Getpid()%8000; port < 32000; port += 7 {
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			return port, l.Close()
+		}
+		last = err
+	}
+	return 0, fmt.Errorf("no free port: %w", last)
+}
+
+// Start starts the server again after Kill or Stop, on its old port.
+func (s *Server) Start() error {
+	cmd, err := s.start()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	cmd.SysProcAttr = attributes(cmd.SysProcAttr)
+	started, exited := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // the death that Pdeathsig follows is the thread's
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in ProcessState
+		}
+		close(exited)
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("%s: %w", cmd.Path, err)
+	}
+	s.cmd, s.exited = cmd, exited
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := s.ping(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("%s: %v: %s", cmd.Path, cmd.ProcessState, s.output.String())
+		case <-ctx.Done():
+			s.Kill()
+			return fmt.Errorf("%s: no answer within %v: %w: %s", cmd.Path, patience, err, s.output.String())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Kill ends the server with SIGKILL, and returns when nothing of it is left.
+func (s *Server) Kill() { s.end(os.Kill) }
+
+// Stop has the server end in good order.
+func (s *Server) Stop() { s.end(os.Interrupt) }
+
+func (s *Server) end(how os.Signal) {
+	_ = s.cmd.Process.Signal(how) // it may have ended
+	<-s.exited
+}
+
+// Close ends the server and removes its data.
+func (s *Server) Close() error {
+	if s.cmd != nil {
+		s.Kill()
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// Pid is the server's process.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// dial is a ping that is content with a port that is open.
+func dial(ctx context.Context, addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - 4<<10; over > 0 {
+		t.buf = t.buf[over:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(bytes.ToValidUTF8(t.buf, nil)))
+}
