@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 )
 
 // debian is where postgresql's programs are that users do not call.
@@ -29,19 +28,15 @@ func Postgres(args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "holdfast-postgres-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: "127.0.0.1:" + strconv.Itoa(port), dir: dir}
+	s := &Server{dir: dir}
 	data := filepath.Join(dir, "data")
-	s.start = func() (*exec.Cmd, error) {
+	s.start = func(port string) (*exec.Cmd, error) {
 		flags := append([]string{
-			"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
+			"-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
 		}, args...)
 		cmd := exec.Command(path, flags...) //nolint:noctx // its end is Close's
 		cmd.Dir = dir
@@ -62,7 +57,7 @@ func Postgres(args ...string) (*Server, error) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", initdb, err, out)
 		}
-		return s.Start()
+		return s.first()
 	}()
 	if err != nil {
 		_ = os.RemoveAll(dir)

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,7 +31,7 @@ type Server struct {
 	Addr string // host and port
 
 	dir    string
-	start  func() (*exec.Cmd, error)
+	start  func(port string) (*exec.Cmd, error)
 	ping   func(ctx context.Context) error
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -50,11 +51,16 @@ func find(name string, elsewhere ...string) (string, error) {
 	return "", fmt.Errorf("%s %w", name, ErrMissing)
 }
 
+// lastPort is the last one that this process has chosen.
+var lastPort atomic.Int64
+
 // freePort returns a port that nobody listens on, and that the kernel does not
 // give to outgoing connections.
 func freePort() (int, error) {
+	lastPort.CompareAndSwap(0, int64(11000+os.Getpid()*31%20000))
 	var last error
-	for port := 11000 + os.Getpid()%8000; port < 32000; port += 7 {
+	for range 1000 {
+		port := int(lastPort.Add(1))
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err == nil {
 			return port, l.Close()
@@ -64,9 +70,31 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("no free port: %w", last)
 }
 
+// first starts a new server on a free port; on another one where somebody was
+// faster.
+func (s *Server) first() error {
+	var errs []error
+	for range 3 {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		s.Addr = "127.0.0.1:" + strconv.Itoa(port)
+		if err = s.Start(); err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // Start starts the server again after Kill or Stop, on its old port.
 func (s *Server) Start() error {
-	cmd, err := s.start()
+	_, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return err
+	}
+	cmd, err := s.start(port)
 	if err != nil {
 		return err
 	}

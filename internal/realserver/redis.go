@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 )
 
@@ -19,23 +18,19 @@ func Redis(args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "holdfast-redis-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: "127.0.0.1:" + strconv.Itoa(port), dir: dir}
-	s.start = func() (*exec.Cmd, error) {
+	s := &Server{dir: dir}
+	s.start = func(port string) (*exec.Cmd, error) {
 		flags := append([]string{
-			"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--daemonize", "no",
+			"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--daemonize", "no",
 		}, args...)
 		return exec.Command(path, flags...), nil //nolint:noctx // its end is Close's
 	}
 	s.ping = func(ctx context.Context) error { return pingRedis(ctx, s.Addr) }
-	if err := s.Start(); err != nil {
+	if err := s.first(); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}

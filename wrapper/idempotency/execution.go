@@ -134,15 +134,11 @@ func (x *Execution) Commit(tx *sql.Tx) error {
 	if x == nil {
 		return tx.Commit()
 	}
-	store, ok := x.g.store.(TxStore)
-	if !ok {
-		return errors.Join(ErrNoTx, rollback(tx))
-	}
 	if x.fate == committed {
 		return errors.Join(ErrCommitted, rollback(tx))
 	}
 	x.rec.close()
-	if err := store.CompleteTx(&x.lease, tx, x.key, x.owner, x.answer()); err != nil {
+	if err := x.completeTx(tx); err != nil {
 		x.rec.drop()
 		err = errors.Join(err, rollback(tx))
 		if x.fate = revoked; errors.Is(err, ErrFenced) {
@@ -157,6 +153,18 @@ func (x *Execution) Commit(tx *sql.Tx) error {
 	}
 	x.fate = committed
 	return nil
+}
+
+// completeTx does not stop at the end of the lease: as long as nobody has taken
+// the key over, it is not too late.
+func (x *Execution) completeTx(tx *sql.Tx) error {
+	store, ok := x.g.store.(TxStore)
+	if !ok {
+		return ErrNoTx
+	}
+	ctx := &span{Context: x.commit.Context, until: time.Now().Add(x.g.cfg.StoreTimeout)}
+	defer ctx.end(context.Canceled)
+	return store.CompleteTx(ctx, tx, x.key, x.owner, x.answer())
 }
 
 // rollback ends tx. That it has ended already is no error.

@@ -25,19 +25,66 @@ type database struct {
 	dialect sqlstore.Dialect
 }
 
-var databases = map[string]func(testing.TB) database{"sqlite": sqlite, "postgres": postgres}
+// TestDatabases runs every test of this package on each database.
+func TestDatabases(t *testing.T) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		run(t, func(t *testing.T) database { return sqlite(t) })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		server := realserver.For(t, realserver.Postgres, "-c", "max_connections=300")
+		dsn := func(name string) string {
+			return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", realserver.PostgresUser, server.Addr, name)
+		}
+		admin, err := sql.Open("pgx", dsn("postgres"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = admin.Close() })
+		n := 0
+		run(t, func(t *testing.T) database {
+			n++
+			name := fmt.Sprintf("test%d", n)
+			if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+				t.Fatal(err)
+			}
+			return opened(t, "pgx", dsn(name), sqlstore.Postgres)
+		})
+	})
+}
+
+func run(t *testing.T, open func(t *testing.T) database) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s *shop, store *sqlstore.Store)
+	}{
+		{"contract", contract},
+		{"together", together},
+		{"slow is fenced", slowIsFenced},
+		{"dies before the commit", diesBeforeCommit},
+		{"crowd", crowd},
+		{"no key", noKey},
+		{"the commit breaks", commitBreaks},
+		{"undecided", undecided},
+		{"repeated commit", repeatedCommit},
+		{"sweep", sweep},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			db := open(t) // one after the other
+			t.Parallel()
+			test.run(t, &shop{t: t, db: db}, db.store(t))
+		})
+	}
+}
 
 func sqlite(t testing.TB) database {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "test.db")
 	return opened(t, "sqlite", "file:"+path+
 		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate", sqlstore.SQLite)
-}
-
-func postgres(t testing.TB) database {
-	t.Helper()
-	server := realserver.For(t, realserver.Postgres)
-	return opened(t, "pgx", fmt.Sprintf("postgres://%s@%s/postgres?sslmode=disable", realserver.PostgresUser, server.Addr), sqlstore.Postgres)
 }
 
 func opened(t testing.TB, driver, dsn string, dialect sqlstore.Dialect) database {
@@ -84,13 +131,6 @@ func (d database) effects(t testing.TB, id string) (n int) {
 	return n
 }
 
-func TestContract(t *testing.T) {
-	t.Parallel()
-	for name, open := range databases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := open(t)
-			storetest.Run(t, func(t *testing.T) idempotency.Store { return db.store(t) })
-		})
-	}
+func contract(t *testing.T, s *shop, _ *sqlstore.Store) {
+	storetest.Run(t, func(t *testing.T) idempotency.Store { return s.db.store(t) })
 }
