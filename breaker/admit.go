@@ -83,7 +83,7 @@ func (c *Circuit) probe(s *settings, now time.Time) (p Permit, wait time.Duratio
 		c.commit(change{to: HalfOpen, at: now, why: Reason{Cause: ByOpenTime}})
 	}
 	x.dropLeases(func(l lease) bool { return l.until <= at })
-	granted := len(x.leases) < int(s.probes)
+	granted := x.room(s)
 	if granted {
 		x.lease++
 		x.leases = append(x.leases, lease{x.lease, at + int64(s.probeTimeout)})
@@ -107,9 +107,13 @@ func (x *extra) dropLeases(over func(lease) bool) {
 	x.leases = kept
 }
 
-// setGate shuts the gate of a half-open breaker while all probes are out.
+// room reports whether another probe may pass: as long as those that are out
+// would not do, if all of them succeeded.
+func (x *extra) room(s *settings) bool { return len(x.leases)+int(x.passed) < int(s.probes) }
+
+// setGate shuts the gate of a half-open breaker while enough probes are out.
 func (x *extra) setGate(s *settings) {
-	if len(x.leases) < int(s.probes) {
+	if x.room(s) {
 		x.gate.Store(noGate)
 		return
 	}

@@ -35,8 +35,9 @@ type Config struct {
 	// at most 1; negative: off.
 	Spread float64
 
-	// Probes is how many calls pass at once when half-open, and how many must
-	// succeed to close; one failure opens again. At most 1000. Default 1.
+	// Probes is how many calls must succeed in half-open to close, and how many
+	// pass to find out: another only in the place of one that said nothing. One
+	// failure opens again. At most 1000. Default 1.
 	Probes int
 
 	// ProbeTimeout is the lease of a probe: one that has not reported by then

@@ -125,7 +125,7 @@ func (m *model) admit(now time.Time) (*ticket, time.Duration) {
 			m.edge("lease forfeited")
 		}
 	}
-	if len(m.probes) < m.cfg.Probes {
+	if len(m.probes)+m.passed < m.cfg.Probes {
 		t := &ticket{period: m.period, probe: true}
 		m.probes[t] = now.Add(m.cfg.ProbeTimeout)
 		m.edge("lease granted")

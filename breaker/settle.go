@@ -67,18 +67,17 @@ func (c *Circuit) probed(s *settings, number uint64, result Result, now time.Tim
 		held = held || l.number == number && at < l.until
 		return l.number == number || l.until <= at
 	})
-	x.setGate(s)
-	if !held {
-		return
-	}
-	switch result {
-	case Failure:
+	switch {
+	case held && result == Failure:
 		c.open(s, now, probes(s, int(x.passed), 1))
-	case Success:
+		return
+	case held && result == Success:
 		if x.passed++; x.passed >= s.probes {
 			c.close(now, s.ramp > 0, probes(s, int(x.passed), 0))
+			return
 		}
 	}
+	x.setGate(s)
 }
 
 // probes is the reason for a decision by probes.
