@@ -1,0 +1,5 @@
+//go:build race
+
+package gobreaker
+
+const raceEnabled = true
