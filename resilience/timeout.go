@@ -61,13 +61,16 @@ func Timeout(cfg Timeouts) Wrapper {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
 	}
+	cutters := &sync.Pool{New: func() any { return newCutter(cfg.Clock) }} // of our own: their timers run on
 	return func(next Func) Func {
 		return func(ctx context.Context, call *Call) error {
 			d := cfg.after(ctx, call)
 			if d <= 0 {
 				return next(ctx, call)
 			}
-			return cfg.bounded(ctx, call, next, d)
+			c := cutters.Get().(*cutter)
+			defer cutters.Put(c)
+			return c.bounded(ctx, call, next, d, cfg.OwnCut)
 		}
 	}
 }
@@ -87,47 +90,46 @@ func (cfg *Timeouts) after(ctx context.Context, call *Call) time.Duration {
 	return deadline.Sub(call.Start()) / time.Duration(call.try.allowed-call.Attempt+1)
 }
 
-// cutter ends an attempt at its timeout. Its own memory: the timer may fire
-// when the call is long over. It is used again only if the timer did not.
+// cutter ends attempts at their timeout, one after the other. Its alarm may
+// ring when the attempt is over, or for the one before.
 type cutter struct {
-	alarm clock.Alarm
-	ring  func() // fire
+	clk  clock.Clock
+	ring func() // fire
 
-	mu     sync.Mutex
-	call   *Call         // nil when the attempt is over
-	full   time.Duration // the timeout
-	after  time.Duration // when it was cut
-	clk    clock.Clock
-	until  time.Time               // the caller's deadline; zero: none
-	cancel context.CancelCauseFunc // nil: must not be cut
-	by     Cutter                  // cuts, in place of cancel
-	cut    bool
-	panics any // what a listener threw at fire, for the attempt's own goroutine
+	mu      sync.Mutex
+	alarm   clock.Alarm
+	attempt uint64                  // counts them
+	call    *Call                   // nil when the attempt is over
+	full    time.Duration           // the timeout
+	due     time.Duration           // when to look at the attempt
+	after   time.Duration           // when it was cut
+	until   time.Time               // the caller's deadline; zero: none
+	cancel  context.CancelCauseFunc // nil: must not be cut
+	by      Cutter                  // cuts, in place of cancel
+	cut     bool
+	panics  any // what a listener threw at fire, for the attempt's own goroutine
 }
 
-var cutters = sync.Pool{New: func() any {
-	c := new(cutter)
+func newCutter(clk clock.Clock) *cutter {
+	c := &cutter{clk: clk}
 	c.ring = c.fire
 	return c
-}}
+}
 
-func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.Duration) error {
-	c := cutters.Get().(*cutter)
-	c.call, c.clk, c.cut, c.full = call, cfg.Clock, false, d
-	c.until, _ = ctx.Deadline()
-	if cfg.OwnCut && call.try != nil {
+// bounded makes the attempt under a timeout of d.
+func (c *cutter) bounded(ctx context.Context, call *Call, next Func, d time.Duration, ownCut bool) error {
+	var cancel context.CancelCauseFunc
+	if ownCut && call.try != nil {
 		call.try.cutter = c
 	} else if call.again() {
-		ctx, c.cancel = cfg.Clock.WithCancel(ctx)
+		ctx, cancel = c.clk.WithCancel(ctx)
 	}
-	c.alarm.Start(cfg.Clock, c.first(), c.ring)
+	until, _ := ctx.Deadline()
+	c.begin(call, d, until, cancel)
 	returned := false
 	defer func() { // a panic leaves neither timer nor context nor a retry that is taken and not made
 		if cut := c.end(); cut && !returned && call.try.budget != nil {
 			call.try.budget.Return()
-		}
-		if c.alarm.Stop() {
-			cutters.Put(c)
 		}
 	}()
 	err := next(ctx, call)
@@ -145,35 +147,39 @@ func (cfg *Timeouts) bounded(ctx context.Context, call *Call, next Func, d time.
 	return err
 }
 
+func (c *cutter) begin(call *Call, d time.Duration, until time.Time, cancel context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.attempt++
+	c.call, c.full, c.until, c.cancel = call, d, until, cancel
+	c.cut, c.panics = false, nil
+	if call.clk == nil { // stacked by hand, without Retry and Select
+		call.begins(c.clk, c.clk.Mono())
+	}
+	c.due = c.first()
+	c.alarm.Set(c.clk, call.start+int64(c.due), c.due, c.ring)
+}
+
 // An attempt that takes longer than is usual is looked at before its timeout:
 // if its node has fallen silent there is no point in waiting.
-const firstLook = 4 // times what is usual; the next is at half as much again
+const (
+	firstLook = 4 // times what is usual; the next is at half as much again
+	soonest   = 10 * time.Millisecond
+)
 
 // first is when to look at the attempt first.
 func (c *cutter) first() time.Duration {
 	if t := c.call.try; t != nil && t.sel != nil {
 		if usual := t.sel.Typical(c.call.Method); usual > 0 {
-			return min(c.full, max(firstLook*usual, time.Millisecond))
+			return min(c.full, max(firstLook*usual, soonest))
 		}
 	}
 	return c.full
 }
 
-// fire looks at the attempt, and again later if it goes on.
+// fire looks at the attempt if it is due, and again later if it goes on.
 func (c *cutter) fire() {
-	tell, again := c.look()
-	c.tell(tell)
-	if again > 0 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.call != nil {
-			c.alarm.Start(c.clk, again, c.ring)
-		}
-	}
-}
-
-// tell speaks to listeners, outside the lock.
-func (c *cutter) tell(tell func()) {
+	tell, attempt := c.look()
 	if tell == nil {
 		return
 	}
@@ -183,7 +189,7 @@ func (c *cutter) tell(tell func()) {
 		if thrown := recover(); thrown != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if c.call != nil {
+			if c.call != nil && c.attempt == attempt {
 				c.panics = thrown
 			}
 		}
@@ -192,33 +198,37 @@ func (c *cutter) tell(tell func()) {
 }
 
 // look cuts the attempt if its node is silent, or if the timeout is over; if it
-// must not be cut then, the node is slow, and tell says so. Otherwise the
-// attempt is to be looked at again.
-func (c *cutter) look() (tell func(), again time.Duration) {
+// must not be cut then, the node is slow. Otherwise the attempt is to be looked
+// at again. tell speaks to listeners, outside the lock.
+func (c *cutter) look() (tell func(), attempt uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.alarm.Rang()
 	call := c.call
 	if call == nil {
 		return nil, 0
 	}
 	age := time.Duration(c.clk.Mono() - call.start)
-	if age < c.full {
-		again = min(age/2, c.full-age)
-		var silent bool
-		if silent, tell = call.try.picked.Overdue(); !silent {
-			return tell, again
+	if age >= c.due {
+		over := age >= c.full
+		// Who was late himself cannot tell whether the node is.
+		silent := over
+		if late := age > c.due+c.due/4+time.Millisecond; !over && !late {
+			silent, tell = call.try.picked.Overdue()
 		}
+		switch {
+		case silent && c.cutNow(call):
+			c.after = age
+			return tell, c.attempt
+		case over && call.try == nil:
+			return nil, 0
+		case over:
+			return call.try.picked.MarkLate(), c.attempt
+		}
+		c.due = min(age+age/2, c.full)
 	}
-	switch {
-	case c.cutNow(call):
-		c.after = age
-		return tell, 0
-	case age < c.full:
-		return tell, again
-	case call.try == nil:
-		return nil, 0
-	}
-	return call.try.picked.MarkLate(), 0
+	c.alarm.Set(c.clk, call.start+int64(c.due), c.due-age, c.ring)
+	return tell, c.attempt
 }
 
 // cutNow cuts the attempt, if another can be made. Caller holds mu.
@@ -254,6 +264,7 @@ func (c *cutter) end() (cut bool) {
 		c.call.try.cutter = nil
 	}
 	c.by = nil
+	c.alarm.Clear()
 	if c.call = nil; c.cancel != nil {
 		c.cancel(nil)
 		c.cancel = nil

@@ -2,32 +2,49 @@ package clock
 
 import "time"
 
-// Alarm is AfterFunc without the closure that stops it: on the real clock it
-// allocates the timer alone. The zero value is ready to use, and ready again
-// once Stop has returned true. It is for one goroutine.
+// Alarm calls a function at an instant, for attempts that end before it nearly
+// always. On the real clock setting a timer and stopping it again costs more
+// than all else an attempt needs, the more so as an earlier timer wakes the
+// poller of the network. So the timer is left to run: when it fires for an
+// attempt that is over it was for nothing, and when the next attempt's instant
+// is later it is set again. On other clocks it is exact.
+//
+// The function must expect to be called for nothing, must call Rang first, and
+// Set again if it was called too early. The zero Alarm is ready to use; its
+// methods must not be called at the same time. It must stay with the Clock of
+// its first Set.
 type Alarm struct {
 	timer *time.Timer
 	stop  func() bool
+	set   bool
+	at    int64 // the timer's, on the real clock
 }
 
-// Start calls f once on c, d from now, unless Stop is called first. f must not
-// block.
-func (a *Alarm) Start(c Clock, d time.Duration, f func()) {
-	if _, ok := c.(*Real); ok {
-		a.timer, a.stop = time.AfterFunc(d, f), nil
-		return
-	}
-	a.timer, a.stop = nil, c.AfterFunc(d, f)
-}
-
-// Stop reports whether it prevented the call, as of the first time that it is
-// called after Start.
-func (a *Alarm) Stop() bool {
+// Set calls f at the instant mono of the clock's Mono, which is d from now, or
+// before. f must not block.
+func (a *Alarm) Set(c Clock, mono int64, d time.Duration, f func()) {
+	_, lazy := c.(*Real)
 	switch {
-	case a.timer != nil:
-		return a.timer.Stop()
-	case a.stop != nil:
-		return a.stop()
+	case !lazy:
+		a.stop = c.AfterFunc(d, f)
+		return
+	case a.set && a.at <= mono:
+		return
+	case a.timer == nil:
+		a.timer = time.AfterFunc(d, f)
+	default:
+		a.timer.Reset(d)
 	}
-	return false
+	a.set, a.at = true, mono
+}
+
+// Rang says that f is being called.
+func (a *Alarm) Rang() { a.set, a.stop = false, nil }
+
+// Clear says that f need not be called.
+func (a *Alarm) Clear() {
+	if a.stop != nil {
+		a.stop()
+		a.stop = nil
+	}
 }

@@ -1,6 +1,7 @@
 package clock_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,26 +9,95 @@ import (
 	"github.com/holdfast-go/holdfast/internal/clock"
 )
 
-func TestAlarm(t *testing.T) {
+// bell is a user of an Alarm as it should be.
+type bell struct {
+	mu    sync.Mutex
+	alarm clock.Alarm
+	clk   clock.Clock
+	due   int64 // 0: not to be called
+	rang  []int64
+	calls int
+}
+
+func (b *bell) set(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.due = b.clk.Mono() + int64(d)
+	b.alarm.Set(b.clk, b.due, d, b.ring)
+}
+
+func (b *bell) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.due = 0
+	b.alarm.Clear()
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls++
+	b.alarm.Rang()
+	switch now := b.clk.Mono(); {
+	case b.due == 0:
+	case now < b.due:
+		b.alarm.Set(b.clk, b.due, time.Duration(b.due-now), b.ring)
+	default:
+		b.rang, b.due = append(b.rang, now), 0
+	}
+}
+
+func TestAlarmOnTheRealClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var a clock.Alarm
-		if a.Stop() {
-			t.Error("Stop of the zero Alarm: true")
+		b := &bell{clk: clock.System}
+		for range 1000 { // attempts of 1 ms under a timeout of 1 s
+			b.set(time.Second)
+			<-time.After(time.Millisecond)
+			b.clear()
 		}
-		rang := 0
-		ring := func() { rang++ }
-		for range 2 { // it can be used again
-			a.Start(clock.System, time.Second, ring)
-			if !a.Stop() {
-				t.Error("Stop in time: false")
-			}
-		}
-		a.Start(clock.System, time.Second, ring)
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		if a.Stop() || rang != 1 {
-			t.Errorf("it rang %d times, and Stop came in time; want 1, and too late", rang)
+		if len(b.rang) != 0 || b.calls > 3 {
+			t.Errorf("it rang %d times, and was called %d times, in 1000 attempts that were in time", len(b.rang), b.calls)
 		}
+		// A timer that is left from before rings neither early nor late.
+		b.set(time.Second)
+		<-time.After(300 * time.Millisecond)
+		b.clear()
+		start := b.clk.Mono()
+		b.set(time.Second)
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if len(b.rang) != 1 || b.rang[0] != start+int64(time.Second) {
+			t.Errorf("rang at %v, want once, a second after %v", b.rang, start)
+		}
+		// A sooner one does not wait for it.
+		b.set(time.Hour)
+		b.clear()
+		start = b.clk.Mono()
+		b.set(time.Millisecond)
+		<-time.After(time.Second)
+		synctest.Wait()
+		if len(b.rang) != 2 || b.rang[1] != start+int64(time.Millisecond) {
+			t.Errorf("rang at %v, want again a millisecond after %v", b.rang, start)
+		}
+		<-time.After(time.Hour) // the timer that is left
 	})
+}
+
+func TestAlarmOnAVirtualClock(t *testing.T) {
+	t.Parallel()
+	v := clock.NewVirtual(1)
+	b := &bell{clk: v}
+	v.Run(func() {
+		b.set(time.Second)
+		b.clear()
+		b.set(time.Minute)
+	})
+	v.Wait()
+	v.RunUntil(v.Now().Add(time.Hour))
+	if b.calls != 1 || len(b.rang) != 1 || b.rang[0] != int64(time.Minute) {
+		t.Errorf("called %d times, rang at %v; want once, after a minute", b.calls, b.rang)
+	}
 }
