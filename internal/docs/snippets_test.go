@@ -6,23 +6,20 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-var fence = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+var fence = regexp.MustCompile("(?ms)^ *```go\n(.*?)^ *```$")
 
-// TestReadmeSnippets holds every Go snippet of the README against the
+// TestSnippets holds every Go snippet of the pages at the root against the
 // compiled examples: its lines stand in one of them, in the same order and
 // without a gap, white space aside.
-func TestReadmeSnippets(t *testing.T) {
+func TestSnippets(t *testing.T) {
 	root := filepath.Join("..", "..")
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var examples []string
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, "example_test.go") {
 			var text []byte
 			text, err = os.ReadFile(path)
@@ -33,18 +30,20 @@ func TestReadmeSnippets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snippets := fence.FindAllStringSubmatch(string(readme), -1)
-	if len(snippets) < 2 {
-		t.Fatalf("README.md has %d Go snippets, want at least 2", len(snippets))
-	}
-next:
-	for _, s := range snippets {
-		for _, e := range examples {
-			if strings.Contains(e, flatten(s[1])) {
-				continue next
+	for page, least := range map[string]int{"README.md": 2, "MIGRATING.md": 8} {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		snippets := fence.FindAllStringSubmatch(string(text), -1)
+		if len(snippets) < least {
+			t.Errorf("%s has %d Go snippets, want at least %d", page, len(snippets), least)
+		}
+		for _, s := range snippets {
+			if !slices.ContainsFunc(examples, func(e string) bool { return strings.Contains(e, flatten(s[1])) }) {
+				t.Errorf("no example_test.go has this snippet of %s:\n%s", page, s[1])
 			}
 		}
-		t.Errorf("no example_test.go has this snippet of README.md:\n%s", s[1])
 	}
 }
 
