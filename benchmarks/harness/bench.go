@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // BenchConfig is how [Bench] runs a plan.
@@ -39,8 +41,11 @@ type Run struct {
 	Steps   []Done
 	Shots   []Shot
 	Records []Record
-	Torn    int       // ledger lines that a kill has torn
-	Entries [][]Entry // by client process
+	Late    time.Duration // 99 % of the service times were overdrawn by less, on the worst instance that lived to tell
+	Torn    int           // ledger lines that a kill has torn
+	Entries [][]Entry     // by client process
+
+	sums *hdrhistogram.Histogram // see BaselineMs
 }
 
 // At is a moment of the run, from the beginning of the load.
@@ -78,7 +83,7 @@ func Bench(ctx context.Context, cfg BenchConfig) (*Run, error) {
 	command, _ := cfg.Stack.(Command)
 	b := &bench{
 		cluster: cluster{
-			stack: run.Stack, command: command.Argv, exe: exe, keep: cfg.Keep, service: plan.Service, effects: filepath.Join(dir, "effects"),
+			stack: run.Stack, command: command.Argv, exe: exe, keep: cfg.Keep, service: plan.Service, effects: filepath.Join(dir, "effects"), small: true,
 			spawner: spawner, fail: fail, notice: tell.entry,
 		},
 		plan: plan, dir: dir, run: run, tell: tell,
@@ -98,13 +103,17 @@ type bench struct {
 	run     *Run
 	tell    *teller
 	clients []*client
-	release func() // gives back the ports
+	release func()   // gives back the ports
+	network *network // nil: everything is on loopback
 }
 
 func (b *bench) stop() {
 	b.cluster.stop()
 	if b.release != nil {
 		b.release()
+	}
+	if b.network != nil {
+		b.network.close()
 	}
 }
 
@@ -148,23 +157,51 @@ func (b *bench) start(ctx context.Context) error {
 	if err := os.Mkdir(b.effects, 0o700); err != nil {
 		return err
 	}
-	instances, clients := instanceNames(b.plan.Nodes), clientNames(b.plan.Processes)
-	ports, release, err := choosePorts(0, append(instances, clients...))
+	where, err := b.places(ctx)
 	if err != nil {
 		return err
 	}
-	b.release = release
-	for i, name := range instances {
-		if err := b.addHello(ctx, Node{name, address(ports[i])}, nil); err != nil {
+	for i, name := range instanceNames(b.plan.Nodes) {
+		if err := b.addHello(ctx, Node{name, where[i].addr}, where[i].place); err != nil {
 			return err
 		}
 	}
-	for i, name := range clients {
-		if err := b.addClient(ctx, i, Node{name, address(ports[len(instances)+i])}); err != nil {
+	for i, name := range clientNames(b.plan.Processes) {
+		at := where[b.plan.Nodes+i]
+		if err := b.addClient(ctx, i, Node{name, at.addr}, at.place); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// spot is where a process runs and what it may listen at.
+type spot struct {
+	addr  string
+	place *place
+}
+
+// places are those of the instances and then of the client processes.
+func (b *bench) places(ctx context.Context) (list []spot, err error) {
+	names := append(instanceNames(b.plan.Nodes), clientNames(b.plan.Processes)...)
+	if b.plan.Network {
+		if b.network, err = newNetwork(ctx, b.spawner, names); err != nil {
+			return nil, &FaultError{Fault(DoCut), "the network", err}
+		}
+		for _, name := range names {
+			list = append(list, spot{b.network.address(name), b.network.place(name)})
+		}
+		return list, nil
+	}
+	ports, release, err := choosePorts(0, names)
+	if err != nil {
+		return nil, err
+	}
+	b.release = release
+	for _, port := range ports {
+		list = append(list, spot{address(port), nil})
+	}
+	return list, nil
 }
 
 func clientNames(n int) (names []string) {
@@ -175,7 +212,7 @@ func clientNames(n int) (names []string) {
 }
 
 // addClient starts a client process. Its address is for a program beside it.
-func (b *bench) addClient(ctx context.Context, i int, node Node) error {
+func (b *bench) addClient(ctx context.Context, i int, node Node, where *place) error {
 	name := node.ID
 	journal, err1 := b.output(name, ".journal")
 	shots, err2 := b.output(name, ".shots")
@@ -190,7 +227,7 @@ func (b *bench) addClient(ctx context.Context, i int, node Node) error {
 			Seed: p.Seed*1009 + uint64(i), Rate: p.Rate / float64(p.Processes), Duration: p.Total(), Mix: p.Mix, Surges: p.Surges,
 			Prefix: fmt.Sprintf("c%d-", i+1), Clients: p.Clients,
 		},
-	}, nil, journal, shots)
+	}, where, journal, shots)
 	b.clients = append(b.clients, &client{ch, journal, shots})
 	return err
 }
@@ -214,9 +251,11 @@ func (b *bench) rest(ctx context.Context) error {
 		if n.child == nil || n.child.gone() {
 			continue
 		}
-		if err := n.child.do(ctx, cmdIdle); err != nil {
+		m, err := n.child.ask(ctx, cmdIdle)
+		if err != nil {
 			return err
 		}
+		b.run.Late = max(b.run.Late, m.Late)
 	}
 	return nil
 }
@@ -249,7 +288,18 @@ func (b *bench) perform(ctx context.Context) error {
 		if err := b.each(s.Nodes, func(n *instance) error { return b.deed(ctx, s, n) }); err != nil {
 			return err
 		}
-		b.run.Steps = append(b.run.Steps, Done{s, b.run.At(begin), b.run.At(time.Now())})
+		done := Done{s, b.run.At(begin), b.run.At(time.Now())}
+		if s.Illness.Die != "" { // it takes effect when the instance dies
+			done.Begin = done.End
+		}
+		b.run.Steps = append(b.run.Steps, done)
+		if s.Do == DoCut {
+			if err := b.each(s.Nodes, func(n *instance) error {
+				return b.links(s, func(client string) error { return b.network.silent(client, n.node.ID) })
+			}); err != nil {
+				return &FaultError{Fault(s.Do), s.String(), err}
+			}
+		}
 		b.tell.say("%s", s.String())
 	}
 	return nil
@@ -288,11 +338,34 @@ func (b *bench) act(ctx context.Context, s Step, n *instance) error {
 	case DoContinue:
 		return resume(n.child.cmd.Process)
 	case DoDrain:
-		return n.child.drain(ctx, n.node.Addr)
+		if err := n.child.drain(ctx); err != nil {
+			return err
+		}
+		return b.refused(ctx, n)
 	case DoSicken:
 		return b.sicken(ctx, s.Illness, n)
+	case DoCut:
+		return b.links(s, func(client string) error { return b.network.cut(ctx, client, n.node.ID) })
+	case DoMend:
+		return b.links(s, func(client string) error { return b.network.mend(ctx, client, n.node.ID) })
 	}
 	return fmt.Errorf("%q: %w", s.Do, errors.ErrUnsupported)
+}
+
+// links does f for each client process that a step is about.
+func (b *bench) links(s Step, f func(client string) error) error {
+	from := s.From
+	if len(from) == 0 {
+		for i := range b.plan.Processes {
+			from = append(from, i)
+		}
+	}
+	for _, i := range from {
+		if err := f(clientNames(b.plan.Processes)[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sicken gives the instance an illness. One that it dies of takes effect when
@@ -311,5 +384,17 @@ func (b *bench) sicken(ctx context.Context, i Illness, n *instance) error {
 	if i.Die == "" {
 		return nil
 	}
-	return poll(ctx, "no POST has come to it", func() (bool, error) { return n.child.gone(), nil })
+	wait := time.NewTimer(fuseTime)
+	defer wait.Stop()
+	select {
+	case <-n.child.exited:
+	case <-wait.C: // the clients do not send it a POST: they have it ejected
+		n.child.kill()
+	case <-ctx.Done():
+	}
+	return b.refused(ctx, n)
 }
+
+// fuseTime is how long an instance that shall die of the next POST waits for
+// it.
+const fuseTime = 300 * time.Millisecond

@@ -1,14 +1,89 @@
 package harness
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // What bounds are computed from: the run as it was.
 
 // BaselineMs is the latency below which the given percentage of the requests
-// of the warm-up stayed, its first third left out, in which connections are
-// made.
+// would stay if nothing were injected: the service times, as they are drawn,
+// and what else a request takes, as it was in the warm-up (without its first
+// third, in which connections are made). All sums of the two are taken, so that
+// a short warm-up will do.
 func (r *Run) BaselineMs(percent float64) float64 {
-	return quantileMs(r.Latencies(r.Plan.Warm/3, r.Plan.Warm), percent)
+	if r.sums == nil {
+		r.sums = newHistogram()
+		service := r.Plan.Service.spread()
+		for _, o := range thin(r.overhead(), len(service)) {
+			for _, s := range service {
+				_ = r.sums.RecordValue(clampMicros(s + o))
+			}
+		}
+	}
+	return quantileMs(r.sums, percent)
+}
+
+// overhead is what the requests of the warm-up took besides their service
+// times.
+func (r *Run) overhead() (list []time.Duration) {
+	served := map[string]Record{}
+	for _, rec := range r.Records {
+		if rec.Kind == Ended && r.At(rec.At) < r.Plan.Warm+r.Plan.Timeout {
+			served[rec.ID] = rec
+		}
+	}
+	for i := range r.Shots {
+		s := &r.Shots[i]
+		rec, ok := served[s.ID]
+		if ok && s.OK && s.Due >= r.Plan.Warm/3 && s.Due+s.Latency() < r.Plan.Warm {
+			work := r.Plan.Service.draw(Request{ID: s.ID, Attempt: rec.Attempt}, rec.Node)
+			list = append(list, max(0, s.Latency()-work))
+		}
+	}
+	return list
+}
+
+// thin returns at most n of the list, evenly.
+func thin(list []time.Duration, n int) []time.Duration {
+	slices.Sort(list)
+	if len(list) <= n {
+		return list
+	}
+	few := make([]time.Duration, n)
+	for i := range few {
+		few[i] = list[(2*i+1)*len(list)/(2*n)]
+	}
+	return few
+}
+
+// WorkedMs is the latency below which the given percentage of the requests in
+// the window would stay if every attempt had followed the one before at once:
+// what the instances worked on them in all, and the overhead of the warm-up
+// for each attempt.
+func (r *Run) WorkedMs(percent float64) float64 {
+	overhead := thin(r.overhead(), 1)
+	if len(overhead) == 0 {
+		return 0
+	}
+	took := map[string]time.Duration{}
+	for _, rec := range r.Records {
+		switch {
+		case rec.Kind == Begun:
+			took[rec.ID] += overhead[0] - r.At(rec.At)
+		case rec.Kind.over():
+			took[rec.ID] += r.At(rec.At)
+		}
+	}
+	from, to := r.Window()
+	h := newHistogram()
+	for i := range r.Shots {
+		if s := &r.Shots[i]; s.Due >= from && s.Due < to && !s.Unsent {
+			_ = h.RecordValue(clampMicros(took[s.ID]))
+		}
+	}
+	return quantileMs(h, percent)
 }
 
 // InFlight returns the requests that were in flight, when the step with that
@@ -63,4 +138,75 @@ func (r *Run) InFlightPosts(step int) int {
 		return 0
 	}
 	return posts(r.InFlight(step))
+}
+
+// InFlightGhosts counts those of [Run.InFlightPosts] that were carried out all
+// the same.
+func (r *Run) InFlightGhosts(step int) (n int) {
+	if r.Info.Keyed || step >= len(r.Steps) {
+		return 0
+	}
+	flight := r.InFlight(step)
+	for _, rec := range r.Records {
+		if route, ok := flight[rec.ID]; ok && route == Post && rec.Kind == Applied {
+			delete(flight, rec.ID)
+			n++
+		}
+	}
+	return n
+}
+
+// UnseenPosts counts the POSTs that no client may repeat and that were on their
+// way to an instance when a step was done to it, which never saw them: what a
+// connection takes with it that ends in an orderly way. Only clients that
+// tell of their attempts can be asked.
+func (r *Run) UnseenPosts(step int) (n int) {
+	if r.Info.Keyed || step >= len(r.Steps) {
+		return 0
+	}
+	d := r.Steps[step]
+	type attempt struct {
+		node, id string
+		n        int
+	}
+	seen := map[attempt]bool{}
+	for _, rec := range r.Records {
+		if rec.Kind == Begun {
+			seen[attempt{rec.Node, rec.ID, rec.Attempt}] = true
+		}
+	}
+	for _, list := range r.Entries {
+		for _, e := range list {
+			if e.Kind != TriedNode || e.Route != Post || e.NotSent || e.Detail == "" || r.At(e.End) < d.Begin || r.At(e.Start) > d.End {
+				continue
+			}
+			for _, i := range d.Nodes {
+				if e.Node == r.node(i) && !seen[attempt{e.Node, e.ID, e.Attempt}] {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// FailedPosts counts the POSTs that an instance answered with an error between
+// two times and that no client may repeat, and those of them whose effect had
+// been carried out.
+func (r *Run) FailedPosts(from, to time.Duration) (failed, applied int) {
+	if r.Info.Keyed {
+		return 0, 0
+	}
+	bad := map[string]bool{}
+	for _, rec := range r.Records {
+		if at := r.At(rec.At); rec.Kind == Failed && rec.Route == Post && at >= from && at < to {
+			bad[rec.ID] = true
+		}
+	}
+	for _, rec := range r.Records {
+		if rec.Kind == Applied && bad[rec.ID] {
+			applied++
+		}
+	}
+	return len(bad), applied
 }

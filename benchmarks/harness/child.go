@@ -37,15 +37,20 @@ func newSpawner() *spawner {
 	return s
 }
 
-// start starts cmd at a place.
-func (s *spawner) start(cmd *exec.Cmd, where *place) (err error) {
+// run calls f on the thread.
+func (s *spawner) run(f func() error) (err error) {
 	done := make(chan struct{})
 	s.starts <- func() {
-		err = where.within(cmd.Start)
+		err = f()
 		close(done)
 	}
 	<-done
 	return err
+}
+
+// start starts cmd at a place.
+func (s *spawner) start(cmd *exec.Cmd, where *place) error {
+	return s.run(func() error { return where.within(cmd.Start) })
 }
 
 // close ends the thread, and on Linux with it the processes that it started.
@@ -71,13 +76,13 @@ var portTaken = syscall.EADDRINUSE
 
 // child starts a process and waits until it listens. The outputs become its
 // files from outputFD on. It fails with portTaken when the port is in use.
-func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, where *place, outputs []*os.File, notice func(Entry)) (*child, error) {
+func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, where *place, env []string, outputs []*os.File, notice func(Entry)) (*child, error) {
 	c := &child{name: cfg.Role, replies: make(chan message, 16), loaded: make(chan struct{}), exited: make(chan struct{})}
 	if cfg.Node.ID != "" {
 		c.name = cfg.Node.ID
 	}
 	c.cmd = exec.Command(exe, RoleCommand) //nolint:noctx // its end is the experiment's, which kills by hand and waits
-	c.cmd.Env = childEnv(os.Environ())
+	c.cmd.Env = append(childEnv(os.Environ()), env...)
 	c.cmd.Stderr = &c.stderr
 	c.cmd.SysProcAttr = childAttr()
 	c.cmd.ExtraFiles = outputs
@@ -96,7 +101,7 @@ func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, where *
 		_, err = stdin.Write(append(line, '\n'))
 	}
 	if err == nil {
-		err = c.await(ctx, msgReady, "")
+		_, err = c.await(ctx, msgReady, "")
 	}
 	if err != nil {
 		c.kill()
@@ -152,7 +157,7 @@ func (c *child) listen(stdout io.Reader, notice func(Entry)) {
 // patience is how long a child may take to start or to carry out a command.
 const patience = 20 * time.Second
 
-func (c *child) await(ctx context.Context, kind, text string) error {
+func (c *child) await(ctx context.Context, kind, text string) (message, error) {
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {
@@ -160,21 +165,21 @@ func (c *child) await(ctx context.Context, kind, text string) error {
 		case m := <-c.replies:
 			switch {
 			case m.Type == kind && m.Text == text:
-				return nil
+				return m, nil
 			case m.Type == msgTaken:
-				return fmt.Errorf("%s: %s: %w", c.name, m.Text, portTaken)
+				return m, fmt.Errorf("%s: %s: %w", c.name, m.Text, portTaken)
 			case m.Type == msgFailed:
-				return fmt.Errorf("%s: %s", c.name, m.Text)
+				return m, fmt.Errorf("%s: %s", c.name, m.Text)
 			}
 		case <-c.exited:
 			if len(c.replies) > 0 {
 				continue
 			}
-			return c.ended()
+			return message{}, c.ended()
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return message{}, context.Cause(ctx)
 		case <-timeout.C:
-			return fmt.Errorf("%s: no answer within %v", c.name, patience)
+			return message{}, fmt.Errorf("%s: no answer within %v", c.name, patience)
 		}
 	}
 }
@@ -190,10 +195,16 @@ func (c *child) ended() error {
 
 // do has the child carry out a command.
 func (c *child) do(ctx context.Context, command string) error {
+	_, err := c.ask(ctx, command)
+	return err
+}
+
+// ask has the child carry out a command and returns its answer.
+func (c *child) ask(ctx context.Context, command string) (message, error) {
 	c.talk.Lock()
 	defer c.talk.Unlock()
 	if _, err := io.WriteString(c.stdin, command+"\n"); err != nil {
-		return fmt.Errorf("%s: %s: %w", c.name, command, err)
+		return message{}, fmt.Errorf("%s: %s: %w", c.name, command, err)
 	}
 	return c.await(ctx, msgDone, command)
 }
@@ -218,7 +229,7 @@ func (c *child) gone() bool {
 }
 
 // drain has the child end as services are asked to, and returns when it has.
-func (c *child) drain(ctx context.Context, addr string) error {
+func (c *child) drain(ctx context.Context) error {
 	c.expected.Store(true)
 	if err := terminate(c.cmd.Process); err != nil {
 		return err
@@ -229,7 +240,7 @@ func (c *child) drain(ctx context.Context, addr string) error {
 	if code := c.cmd.ProcessState.ExitCode(); code != 0 {
 		return c.ended()
 	}
-	return refused(ctx, addr)
+	return nil
 }
 
 // tail keeps the end of what is written to it.

@@ -15,7 +15,7 @@ type instance struct {
 	node   Node
 	ledger *os.File
 	child  *child
-	place  *place  // where it runs; nil: where we are
+	place  *place // where it runs; nil: where we are
 }
 
 // cluster is the experiment's processes for one stack.
@@ -26,6 +26,7 @@ type cluster struct {
 	keep    string // directory for what processes write; empty: it has no name
 	service Service
 	effects string // see Hello
+	small   bool   // instances have one CPU, as most in containers have; it halves what they cost this machine
 	spawner *spawner
 	fail    context.CancelCauseFunc // ends the experiment: a process has ended by itself
 	notice  func(Entry)
@@ -81,7 +82,11 @@ func (c *cluster) other(ctx context.Context, cfg roleConfig, where *place, outpu
 // child starts a process whose unexpected end ends the experiment.
 func (c *cluster) child(ctx context.Context, cfg roleConfig, where *place, outputs ...*os.File) (*child, error) {
 	cfg.Stack, cfg.Command = c.stack, c.command
-	ch, err := c.spawner.child(ctx, c.exe, cfg, where, outputs, c.notice)
+	var env []string
+	if c.small && cfg.Role == roleHello {
+		env = []string{"GOMAXPROCS=1"}
+	}
+	ch, err := c.spawner.child(ctx, c.exe, cfg, where, env, outputs, c.notice)
 	if errors.Is(err, portTaken) {
 		err = &PortError{portOf(cfg.Node.Addr), cfg.Node.ID, portTaken}
 	}

@@ -69,12 +69,12 @@ func (c *cluster) strike(ctx context.Context, f Fault, n *instance) error {
 	switch f {
 	case Kill:
 		n.child.kill()
-		return refused(ctx, n.node.Addr)
+		return c.refused(ctx, n)
 	case Refuse:
 		if err := n.child.do(ctx, cmdRefuse); err != nil {
 			return err
 		}
-		return refused(ctx, n.node.Addr)
+		return c.refused(ctx, n)
 	case Stop:
 		p := n.child.cmd.Process
 		if err := pause(p); err != nil {
@@ -102,6 +102,14 @@ func (c *cluster) undo(ctx context.Context, f Fault, n *instance) (span, error) 
 		err = &FaultError{f, n.node.ID, fmt.Errorf("bring it back: %w", err)}
 	}
 	return s, err
+}
+
+// refused makes sure that the instance refuses connections.
+func (c *cluster) refused(ctx context.Context, n *instance) error {
+	if n.place != nil { // it cannot be reached from here
+		return nil
+	}
+	return refused(ctx, n.node.Addr)
 }
 
 // refused makes sure that nobody listens at addr.

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Hello is the service behind the experiments, without a protocol: a [Stack]
@@ -28,13 +30,13 @@ type Hello struct {
 	fuse    atomic.Int32 // the armed fail point; 0: none
 	ending  atomic.Bool  // it drains
 
-	jitter sync.Mutex
-	late   time.Duration // the worst that a service time was overdrawn
+	mu   sync.Mutex
+	late *hdrhistogram.Histogram // by how much service times were overdrawn: the machine's fault
 }
 
 func newHello(cfg roleConfig, ledger *Ledger, g *gate) *Hello {
 	return &Hello{
-		node: cfg.Node.ID, ledger: ledger, gate: g, service: cfg.Service, effects: cfg.Effects, queue: newQueue(cfg.Service),
+		node: cfg.Node.ID, ledger: ledger, gate: g, service: cfg.Service, effects: cfg.Effects, queue: newQueue(cfg.Service), late: newHistogram(),
 	}
 }
 
@@ -134,9 +136,16 @@ func (h *Hello) work(d time.Duration) {
 	begin := time.Now()
 	<-time.After(d)
 	late := time.Since(begin) - d
-	h.jitter.Lock()
-	h.late = max(h.late, late)
-	h.jitter.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_ = h.late.RecordValue(clampMicros(late))
+}
+
+// lateness is what 99 % of the service times were overdrawn by less than.
+func (h *Hello) lateness() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Duration(h.late.ValueAtPercentile(99)) * time.Microsecond
 }
 
 // apply carries out the effect. With a key it and the key are committed

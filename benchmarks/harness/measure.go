@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,12 +23,17 @@ type Metrics struct {
 	TimeToEjectMs   *float64 `json:"timeToEjectMs"`   // from the fault until a client had ejected the node: the median of clients and nodes
 	FalseEjections  int      `json:"falseEjections"`  // of nodes with which nothing was wrong, over all clients
 	TimeToReadmitMs *float64 `json:"timeToReadmitMs"` // from when the node was well until a client took it back: likewise
+
+	Ejections int      `json:"ejections"` // of all nodes, over all clients
+	Peak      float64  `json:"peak"`      // attempts in the busiest second from the end of the fault on, as a multiple of the rate
+	RecoverMs *float64 `json:"recoverMs"` // from the end of the fault until 95 % of the requests of the following second succeed
 }
 
 // MetricKeys are the names of the metrics, in the order of reports.
 var MetricKeys = []string{
 	"requests", "failed", "duplicated", "ghosts", "lost", "amplification",
 	"p50Ms", "p99Ms", "p999Ms", "timeToEjectMs", "falseEjections", "timeToReadmitMs",
+	"ejections", "peak", "recoverMs",
 }
 
 // Value returns the metric of that name, as in JSON. It is false if there is
@@ -54,6 +60,12 @@ func (m Metrics) Value(key string) (float64, bool) {
 		return m.P999Ms, true
 	case "falseEjections":
 		return float64(m.FalseEjections), true
+	case "ejections":
+		return float64(m.Ejections), true
+	case "peak":
+		return m.Peak, true
+	case "recoverMs":
+		return deref(m.RecoverMs)
 	case "timeToEjectMs":
 		return deref(m.TimeToEjectMs)
 	case "timeToReadmitMs":
@@ -142,7 +154,59 @@ func (r *Run) Measure() Metrics {
 	h := r.Latencies(from, to)
 	m.P50Ms, m.P99Ms, m.P999Ms = quantileMs(h, 50), quantileMs(h, 99), quantileMs(h, 99.9)
 	r.ejections(&m)
+	r.after(&m)
 	return m
+}
+
+// over is when the fault was over: what the steps did last was undone, or the
+// load was as before.
+func (r *Run) over() time.Duration {
+	end := r.Plan.Warm + r.Plan.Fault
+	if n := len(r.Steps); n > 0 {
+		end = max(end, r.Steps[n-1].End)
+	}
+	return end
+}
+
+// after sums up what came after the fault.
+func (r *Run) after(m *Metrics) {
+	const tenth = time.Second / 10
+	n := int((r.Plan.Total() - r.over()) / tenth)
+	if n < 10 {
+		return
+	}
+	attempts, due, good := make([]int, n), make([]int, n), make([]int, n)
+	count := func(list []int, at time.Duration) {
+		if i := int((at - r.over()) / tenth); at >= r.over() && i < n {
+			list[i]++
+		}
+	}
+	for _, rec := range r.Records {
+		if rec.Kind == Begun {
+			count(attempts, r.At(rec.At))
+		}
+	}
+	for i := range r.Shots {
+		s := &r.Shots[i]
+		count(due, s.Due)
+		if s.OK {
+			count(good, s.Due)
+		}
+	}
+	for i := range n - 9 {
+		m.Peak = max(m.Peak, float64(sum(attempts[i:i+10]))/r.Plan.Rate)
+		if m.RecoverMs == nil && float64(sum(good[i:i+10])) >= 0.95*float64(sum(due[i:i+10])) {
+			at := ms(time.Duration(i) * tenth)
+			m.RecoverMs = &at
+		}
+	}
+}
+
+func sum(list []int) (total int) {
+	for _, n := range list {
+		total += n
+	}
+	return total
 }
 
 // Sick is a time in which something was wrong with a node, seen from some
@@ -185,7 +249,11 @@ func (r *Run) ejections(m *Metrics) {
 	sick := r.Sickness()
 	for p, list := range r.Entries {
 		for _, e := range list {
-			if e.Kind == Ejected && !slices.ContainsFunc(sick, func(s Sick) bool { return s.covers(e.Node, p, r.At(e.End), r.Plan.Timeout) }) {
+			if e.Kind != Ejected {
+				continue
+			}
+			m.Ejections++
+			if !slices.ContainsFunc(sick, func(s Sick) bool { return s.covers(e.Node, p, r.At(e.End), r.Plan.Timeout) }) {
 				m.FalseEjections++
 			}
 		}
@@ -244,15 +312,16 @@ func medianMs(list []float64) *float64 {
 
 // LoadQuality is whether the load was what it should be.
 type LoadQuality struct {
-	LagP50Ms float64 `json:"lagP50Ms"` // how late requests went out
-	LagP99Ms float64 `json:"lagP99Ms"`
-	LagMaxMs float64 `json:"lagMaxMs"`
-	Unsent   int     `json:"unsent"`            // never sent, since too many were under way: counted as failed
-	Invalid  string  `json:"invalid,omitempty"` // why no figure of this run is to be believed
+	LagP50Ms  float64 `json:"lagP50Ms"` // how late requests went out
+	LagP99Ms  float64 `json:"lagP99Ms"`
+	LagMaxMs  float64 `json:"lagMaxMs"`
+	LateP99Ms float64 `json:"lateP99Ms"`         // how much longer than they should the instances' service times took, on the worst
+	Unsent    int     `json:"unsent"`            // never sent, since too many were under way: counted as failed
+	Invalid   string  `json:"invalid,omitempty"` // why no figure of this run is to be believed
 }
 
-// maxBenchLag is the p99 lag from which a run of [Bench] is invalid: it would
-// be seen beside a service time.
+// maxBenchLag is the p99 lag, of the load and of service times, from which a
+// run of [Bench] is invalid: it would be seen beside a service time.
 const maxBenchLag = 10 * time.Millisecond
 
 // Quality tells how late the requests went out.
@@ -267,8 +336,12 @@ func (r *Run) Quality() LoadQuality {
 		}
 	}
 	q.LagP50Ms, q.LagP99Ms, q.LagMaxMs = quantileMs(h, 50), quantileMs(h, 99), quantileMs(h, 100)
-	if q.LagP99Ms > ms(maxBenchLag) {
-		q.Invalid = "the load generators could not keep up: 1 % of the requests went out more than " + maxBenchLag.String() + " late"
+	q.LateP99Ms = ms(r.Late)
+	switch {
+	case q.LagP99Ms > ms(maxBenchLag):
+		q.Invalid = fmt.Sprintf("the load generators could not keep up: 1 %% of the requests went out %.1f ms late, or later; at most %v is allowed", q.LagP99Ms, maxBenchLag)
+	case r.Late > maxBenchLag:
+		q.Invalid = fmt.Sprintf("the machine could not keep up: 1 %% of the service times took %.1f ms longer than they should, or more; at most %v is allowed", q.LateP99Ms, maxBenchLag)
 	}
 	return q
 }

@@ -127,3 +127,16 @@ func (s Step) String() string {
 	}
 	return text
 }
+
+// Possible returns why the plan cannot be carried out on this machine, or nil.
+func (p Plan) Possible() error {
+	if p.Network {
+		return NetworkPossible()
+	}
+	for _, s := range p.Steps {
+		if err := s.Do.possible(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -36,7 +36,7 @@ type roleConfig struct {
 	Role     string        `json:"role"`
 	Node     Node          `json:"node"` // itself
 	Stack    string        `json:"stack,omitempty"`
-	Command  []string      `json:"command,omitempty"` // of a stack that is one
+	Command  []string      `json:"command,omitempty"`  // of a stack that is one
 	Service  Service       `json:"service,omitzero"`   // hello
 	Effects  string        `json:"effects,omitempty"`  // hello: see there
 	Timeout  time.Duration `json:"timeout,omitempty"`  // user API, client: of a call
@@ -64,6 +64,8 @@ type message struct {
 
 	Sent   int `json:"sent,omitempty"` // of a count
 	Failed int `json:"failed,omitempty"`
+
+	Late time.Duration `json:"late,omitempty"` // of the answer to "idle": 99 % of the service times were overdrawn by less
 }
 
 // The types of messages.
@@ -111,7 +113,11 @@ func RunRole(stacks []Stack, stdin io.Reader, stdout io.Writer) int {
 			p.say(message{Type: msgFailed, Text: err.Error()})
 			continue
 		}
-		p.say(message{Type: msgDone, Text: lines.Text()})
+		done := message{Type: msgDone, Text: lines.Text()}
+		if p.hello != nil && done.Text == cmdIdle {
+			done.Late = p.hello.lateness()
+		}
+		p.say(done)
 	}
 	return 0
 }

@@ -29,12 +29,25 @@ func (s Service) chance(what string, req Request, node string) *rand.Rand {
 
 // draw returns the service time of an attempt.
 func (s Service) draw(req Request, node string) time.Duration {
-	if s.CV == 0 {
-		return s.Mean
-	}
+	return s.at(s.chance("work", req, node).NormFloat64())
+}
+
+// at returns the service time that is so many standard deviations from the
+// mean of its logarithm.
+func (s Service) at(z float64) time.Duration {
 	sigma2 := math.Log(1 + s.CV*s.CV)
-	z := s.chance("work", req, node).NormFloat64()
 	return time.Duration(float64(s.Mean) * math.Exp(z*math.Sqrt(sigma2)-sigma2/2))
+}
+
+// spread returns the middles of equally likely parts of the distribution, in
+// order.
+func (s Service) spread() []time.Duration {
+	list := make([]time.Duration, 500)
+	for i := range list {
+		p := (float64(i) + 0.5) / float64(len(list))
+		list[i] = s.at(math.Sqrt2 * math.Erfinv(2*p-1))
+	}
+	return list
 }
 
 // queue is a bounded number of workers before a bounded queue, first in first

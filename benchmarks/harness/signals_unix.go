@@ -15,3 +15,6 @@ func resume(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
 
 // terminate asks it to end.
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+
+// possible returns why it cannot be done on this system, or nil.
+func (Deed) possible() error { return nil }

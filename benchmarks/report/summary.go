@@ -54,11 +54,11 @@ type Run struct {
 	Scenario string              `json:"scenario"`
 	Stack    string              `json:"stack"`
 	Seed     uint64              `json:"seed"`
-	Valid    bool                `json:"valid"` // false: there are no figures, and Load.Invalid says why
+	Valid    bool                `json:"valid"`   // false: there are no figures, and Load.Invalid says why
 	Metrics  harness.Metrics     `json:"metrics"` // in JSON each is null if the run is not valid
-	Bounds   map[string]float64  `json:"bounds"` // by the keys of Metrics, where a bound exists
+	Bounds   map[string]float64  `json:"bounds"`  // by the keys of Metrics, where a bound exists
 	Load     harness.LoadQuality `json:"load"`
-	Steps    []Step              `json:"steps"` // what was done, as it was done
+	Steps    []Step              `json:"steps"`           // what was done, as it was done
 	Again    int                 `json:"again,omitempty"` // how often it was run before, and was not valid
 }
 

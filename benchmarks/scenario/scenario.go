@@ -24,42 +24,68 @@ type Scenario struct {
 	// Bounds returns what no client could do better in this run as it was, by
 	// the keys of harness.MetricKeys; a metric without a bound is left out.
 	Bounds func(*harness.Run) map[string]float64
-
-	// Unavailable is why it cannot be injected on this machine; nil, or a nil
-	// error: it can.
-	Unavailable func() error
 }
 
-// Pace is how long the phases take.
-type Pace struct{ Warm, Fault, Recover time.Duration }
+// Possible returns why the scenario cannot be injected on this machine, or
+// nil.
+func (s Scenario) Possible() error {
+	return s.Plan(Full).Possible()
+}
+
+// Pace is how long things take.
+type Pace struct {
+	Warm, Fault, Recover time.Duration
+	Rate                 float64 // usual requests a second
+	Quick                bool
+}
 
 // The paces.
 var (
-	Full  = Pace{3 * time.Second, 8 * time.Second, 6 * time.Second}
-	Quick = Pace{1500 * time.Millisecond, 3 * time.Second, 2500 * time.Millisecond}
+	Full  = Pace{Warm: 3 * time.Second, Fault: 8 * time.Second, Recover: 6 * time.Second, Rate: 200}
+	Quick = Pace{Warm: 1200 * time.Millisecond, Fault: 2800 * time.Millisecond, Recover: 2 * time.Second, Rate: 80, Quick: true}
 )
 
 // All are the scenarios in the order of reports.
 func All() []Scenario {
 	return []Scenario{
-		crash,
+		crash, refused, blackhole, replyLost, hang, gray, partial, fleet,
+		correlated, flapping, rolling, outage, overload, storm, partition, sparse,
 	}
 }
 
-// plan is the usual run: five instances of 10 ms each, two client processes,
-// 200 requests a second.
+// victim is the instance to which things happen, unless a scenario says
+// otherwise.
+const victim = 4
+
+// plan is the usual run: five instances of 10 ms each, two client processes.
 func (p Pace) plan(steps ...harness.Step) harness.Plan {
-	return harness.Plan{Warm: p.Warm, Fault: p.Fault, Recover: p.Recover, Steps: steps}
+	return harness.Plan{Rate: p.Rate, Warm: p.Warm, Fault: p.Fault, Recover: p.Recover, Steps: steps}
 }
 
 // end is when the fault phase ends.
 func (p Pace) end() time.Duration { return p.Warm + p.Fault }
 
-// Possible returns why the scenario cannot be injected on this machine, or
-// nil.
-func (s Scenario) Possible() error {
-	if s.Unavailable == nil {
-		return nil
+// or returns full, or quick where the pace is.
+func (p Pace) or(full, quick time.Duration) time.Duration {
+	if p.Quick {
+		return quick
 	}
-	return s.Unavailable()
+	return full
 }
+
+// step is one to the usual victim, or to others.
+func step(at time.Duration, do harness.Deed, nodes ...int) harness.Step {
+	if nodes == nil {
+		nodes = []int{victim}
+	}
+	return harness.Step{At: at, Do: do, Nodes: nodes}
+}
+
+// sick gives nodes an illness.
+func sick(at time.Duration, i harness.Illness, nodes ...int) harness.Step {
+	s := step(at, harness.DoSicken, nodes...)
+	s.Illness = i
+	return s
+}
+
+var everybody = []int{0, 1, 2, 3, 4}
