@@ -9,6 +9,11 @@ func All() []harness.Stack {
 	return []harness.Stack{
 		Holdfast{},
 		Bare{},
+		Backoff{},
+		GoBreaker{},
+		Hystrix{},
 		GoMicro{},
+		HAProxy{},
+		Nginx{},
 	}
 }

@@ -59,6 +59,20 @@ func (p *plain) attempt(ctx context.Context, route harness.Route, id string, num
 	return string(body), err
 }
 
+// changed writes to the journal that a node's breaker has opened or closed.
+func (p *plain) changed(node string, opened, closed bool) {
+	e := harness.Entry{Node: node, End: time.Now()}
+	switch {
+	case opened:
+		e.Kind = harness.Ejected
+	case closed:
+		e.Kind = harness.Readmitted
+	default:
+		return
+	}
+	p.cfg.Journal.Add(e)
+}
+
 // notSent reports whether no connection was obtained.
 func notSent(err error) bool {
 	var op *net.OpError

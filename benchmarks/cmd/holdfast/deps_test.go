@@ -21,6 +21,8 @@ func TestModules(t *testing.T) {
 		"github.com/holdfast-go/holdfast/benchmarks",
 		"github.com/cenkalti/backoff/v4",
 		"github.com/HdrHistogram/hdrhistogram-go",
+		"github.com/afex/hystrix-go",
+		"github.com/sony/gobreaker/v2",
 		"go-micro.dev/v5", // and what its client, server and HTTP transport need:
 		"github.com/golang/protobuf",
 		"github.com/google/uuid",
