@@ -58,7 +58,7 @@ func (Nginx) Info() harness.Info {
 			"without non_idempotent, by default: a POST that was sent is not tried again; " + sameForAll + ":\n" +
 			fmt.Sprintf(nginxConfig, "DIR", "ADDRESS", "    server ADDRESS;\n"),
 		Beside:      true,
-		Unavailable: inPath("nginx", "nginx-light"),
+		Unavailable: inPath("nginx", "nginx"),
 	}
 }
 

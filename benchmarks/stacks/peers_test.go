@@ -185,7 +185,7 @@ func sidecars(t *testing.T) []harness.Stack {
 	stacks := []harness.Stack{HAProxy{}, Nginx{}}
 	for _, s := range stacks {
 		err := s.Info().Unavailable
-		if err != nil && os.Getenv("CI") != "" {
+		if err != nil && os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		if err != nil {
