@@ -23,6 +23,7 @@ type command struct {
 var commands = []command{
 	{"list", "the scenarios and the stacks, and which of them can run here", list},
 	{"run", "run scenarios with stacks", run},
+	{"doctor", "what can be run here and why not, and what the harness itself takes", doctor},
 }
 
 // Main is a whole program: `holdfast bench` with these stacks, and the

@@ -43,13 +43,7 @@ func list(_ context.Context, args []string, stacks []harness.Stack, std cli.Stre
 	if err := flags.Parse(fs, args); err != nil {
 		return refuse(std, "list", listUsage, err)
 	}
-	l := listing{SchemaVersion: 1}
-	for _, s := range scenario.All() {
-		l.Scenarios = append(l.Scenarios, entry(s.Name, s.What, s.Possible()))
-	}
-	for _, s := range stacks {
-		l.Stacks = append(l.Stacks, entry(s.Name(), s.Info().What, s.Info().Unavailable))
-	}
+	l := lists(stacks)
 	write := writeList
 	if asJSON {
 		write = func(w io.Writer, l listing) error { return writeJSON(w, l) }
@@ -59,6 +53,17 @@ func list(_ context.Context, args []string, stacks []harness.Stack, std cli.Stre
 		return cli.Usage
 	}
 	return cli.Pass
+}
+
+func lists(stacks []harness.Stack) listing {
+	l := listing{SchemaVersion: 1}
+	for _, s := range scenario.All() {
+		l.Scenarios = append(l.Scenarios, entry(s.Name, s.What, s.Possible()))
+	}
+	for _, s := range stacks {
+		l.Stacks = append(l.Stacks, entry(s.Name(), s.Info().What, s.Info().Unavailable))
+	}
+	return l
 }
 
 func entry(name, what string, unavailable error) listed {

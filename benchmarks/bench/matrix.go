@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func (o *options) run(ctx context.Context, std cli.Streams) (*report.Summary, er
 }
 
 func (o *options) summary() *report.Summary {
-	sum := &report.Summary{SchemaVersion: 1, Environment: report.Here(time.Now(), os.Args), Quick: o.quick, Runs: []report.Run{}}
+	sum := &report.Summary{SchemaVersion: 1, Environment: report.Here(time.Now(), os.Args), Quick: o.quick, Missing: append(slices.Clip(o.left), o.absent...), Runs: []report.Run{}}
 	for seed := range o.seeds {
 		sum.Seeds = append(sum.Seeds, uint64(seed+1))
 	}

@@ -25,8 +25,10 @@ fault comes from outside, and what was really carried out is counted in a ledger
 that survives SIGKILL.
 
 Flags:
-  -scenario A,B    scenarios to run (default: all that can be injected here)
-  -stack A,B       stacks to run (default: all that can run here)
+  -scenario A,B    scenarios to run (default: all; those that cannot be injected here are
+                   said, and the exit code is 3); "none" injects nothing
+  -stack A,B       stacks to run (default: all that can run here); "null" does nothing:
+                   with "none" it shows what the harness itself takes
   -seeds N         runs of each, with the seeds 1 to N; 1 to 100 (default 5; 2 with -quick)
   -quick           shorter phases
   -out DIR         write summary.json, events.ndjson, courses.ndjson and histograms.hlog to
@@ -55,6 +57,8 @@ type options struct {
 	out, keep string
 	parallel  int
 	again     int
+
+	left, absent []report.Missing // scenarios and stacks that nobody named and that cannot be had here
 }
 
 func parseRun(args []string, stacks []harness.Stack) (*options, error) {
@@ -62,7 +66,7 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 	var picked string
 	fs := flags.New("holdfast bench run")
 	fs.Func("scenario", "", func(s string) (err error) {
-		o.scenarios, err = pick(scenario.All(), s, func(s scenario.Scenario) string { return s.Name })
+		o.scenarios, err = pick(scenario.All(), s, func(s scenario.Scenario) string { return s.Name }, scenario.None)
 		return err
 	})
 	fs.StringVar(&picked, "stack", "", "")
@@ -84,7 +88,7 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 	o.defaults()
 	if picked != "" {
 		var err error
-		if o.stacks, err = pick(stacks, picked, harness.Stack.Name); err != nil {
+		if o.stacks, err = pick(stacks, picked, harness.Stack.Name, harness.Stack(harness.Null{})); err != nil {
 			return nil, fmt.Errorf("-stack: %w", err)
 		}
 	}
@@ -94,20 +98,25 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 		}
 	}
 	if o.scenarios == nil {
-		for _, s := range scenario.All() {
-			if s.Possible() == nil {
-				o.scenarios = append(o.scenarios, s)
-			}
-		}
+		o.scenarios, o.left = possible(scenario.All(), func(s scenario.Scenario) (string, error) { return s.Name, s.Possible() })
 	}
 	if o.stacks == nil {
-		for _, s := range stacks {
-			if s.Info().Unavailable == nil {
-				o.stacks = append(o.stacks, s)
-			}
-		}
+		o.stacks, o.absent = possible(stacks, func(s harness.Stack) (string, error) { return s.Name(), s.Info().Unavailable })
 	}
 	return o, nil
+}
+
+// possible returns those of a list that can be had here, and why the others
+// cannot.
+func possible[T any](list []T, ask func(T) (name string, why error)) (here []T, not []report.Missing) {
+	for _, x := range list {
+		if name, why := ask(x); why != nil {
+			not = append(not, report.Missing{Name: name, Why: flags.OneLine(why)})
+		} else {
+			here = append(here, x)
+		}
+	}
+	return here, not
 }
 
 func (o *options) defaults() {
@@ -123,13 +132,14 @@ func (o *options) defaults() {
 	}
 }
 
-// pick returns the entries of list that are named in s, which is separated by
-// commas.
-func pick[T any](list []T, s string, name func(T) string) (picked []T, err error) {
+// pick returns the entries of list, and of those that are not told of, which
+// are named in s, separated by commas.
+func pick[T any](list []T, s string, name func(T) string, others ...T) (picked []T, err error) {
 	var known []string
 	for _, x := range list {
 		known = append(known, name(x))
 	}
+	list = append(slices.Clip(list), others...)
 	for word := range strings.SplitSeq(s, ",") {
 		found := false
 		for _, x := range list {
@@ -161,9 +171,12 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 			return cli.Fault
 		}
 	}
+	for _, m := range append(slices.Clip(o.left), o.absent...) {
+		fmt.Fprintf(std.Err, "holdfast bench run: left out, since it cannot be had here: %s: %s\n", m.Name, m.Why)
+	}
 	summary, err := o.run(ctx, std)
 	if err != nil {
-		return explain(err, std)
+		return explain("run", err, std)
 	}
 	if o.json {
 		err = writeJSON(std.Out, summary)
@@ -174,19 +187,23 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 		fmt.Fprintln(std.Err, "holdfast bench run: standard output:", err)
 		return cli.Usage
 	}
+	if len(o.left) > 0 {
+		return cli.Fault
+	}
 	return cli.Pass
 }
 
-func explain(err error, std cli.Streams) int {
+// explain prints why it could not be done, and returns the exit code.
+func explain(command string, err error, std cli.Streams) int {
 	var usage *usageError
 	switch {
 	case errors.As(err, &usage):
-		fmt.Fprintln(std.Err, "holdfast bench run:", flags.OneLine(err))
+		fmt.Fprintf(std.Err, "holdfast bench %s: %s\n", command, flags.OneLine(err))
 		return cli.Usage
 	case errors.Is(err, cli.ErrInterrupted):
-		fmt.Fprintln(std.Err, "holdfast bench run: interrupted; all processes have ended")
+		fmt.Fprintf(std.Err, "holdfast bench %s: interrupted; all processes have ended\n", command)
 		return cli.Interrupted
 	}
-	fmt.Fprintln(std.Err, "holdfast bench run:", flags.OneLine(err))
+	fmt.Fprintf(std.Err, "holdfast bench %s: %s\n", command, flags.OneLine(err))
 	return cli.Fault
 }

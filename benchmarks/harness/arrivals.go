@@ -19,7 +19,7 @@ type Arrival struct {
 type Workload struct {
 	Seed     uint64        `json:"seed"`
 	Rate     float64       `json:"rate"` // requests a second in all
-	Duration time.Duration `json:"duration"`
+	Duration time.Duration `json:"durationNs"`
 	Mix      []float64     `json:"mix,omitempty"`    // parts of each of AllRoutes; empty: half Get, half Post
 	Surges   []Surge       `json:"surges,omitempty"` // when the rate is another
 	Prefix   string        `json:"prefix,omitempty"` // of the requests' IDs
@@ -28,8 +28,8 @@ type Workload struct {
 
 // Surge is a time in which the rate is Times as high.
 type Surge struct {
-	From  time.Duration `json:"from"`
-	To    time.Duration `json:"to"`
+	From  time.Duration `json:"fromNs"`
+	To    time.Duration `json:"toNs"`
 	Times float64       `json:"times"`
 }
 

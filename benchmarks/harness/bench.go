@@ -178,14 +178,14 @@ func (b *bench) start(ctx context.Context) error {
 // spot is where a process runs and what it may listen at.
 type spot struct {
 	addr  string
-	place *place
+	place *spawner
 }
 
 // places are those of the instances and then of the client processes.
 func (b *bench) places(ctx context.Context) (list []spot, err error) {
 	names := append(instanceNames(b.plan.Nodes), clientNames(b.plan.Processes)...)
 	if b.plan.Network {
-		if b.network, err = newNetwork(ctx, b.spawner, names); err != nil {
+		if b.network, err = newNetwork(ctx, names); err != nil {
 			return nil, &FaultError{Fault(DoCut), "the network", err}
 		}
 		for _, name := range names {
@@ -212,7 +212,7 @@ func clientNames(n int) (names []string) {
 }
 
 // addClient starts a client process. Its address is for a program beside it.
-func (b *bench) addClient(ctx context.Context, i int, node Node, where *place) error {
+func (b *bench) addClient(ctx context.Context, i int, node Node, where *spawner) error {
 	name := node.ID
 	journal, err1 := b.output(name, ".journal")
 	shots, err2 := b.output(name, ".shots")
@@ -294,9 +294,7 @@ func (b *bench) perform(ctx context.Context) error {
 		}
 		b.run.Steps = append(b.run.Steps, done)
 		if s.Do == DoCut {
-			if err := b.each(s.Nodes, func(n *instance) error {
-				return b.links(s, func(client string) error { return b.network.silent(client, n.node.ID) })
-			}); err != nil {
+			if err := b.each(s.Nodes, func(n *instance) error { return b.silent(s, n) }); err != nil {
 				return &FaultError{Fault(s.Do), s.String(), err}
 			}
 		}
@@ -345,23 +343,28 @@ func (b *bench) act(ctx context.Context, s Step, n *instance) error {
 	case DoSicken:
 		return b.sicken(ctx, s.Illness, n)
 	case DoCut:
-		return b.links(s, func(client string) error { return b.network.cut(ctx, client, n.node.ID) })
+		return b.network.cut(ctx, n.node.ID, b.from(s))
 	case DoMend:
-		return b.links(s, func(client string) error { return b.network.mend(ctx, client, n.node.ID) })
+		return b.network.mend(ctx, n.node.ID, b.from(s))
 	}
 	return fmt.Errorf("%q: %w", s.Do, errors.ErrUnsupported)
 }
 
-// links does f for each client process that a step is about.
-func (b *bench) links(s Step, f func(client string) error) error {
-	from := s.From
-	if len(from) == 0 {
-		for i := range b.plan.Processes {
-			from = append(from, i)
-		}
+// from are the names of the client processes that a step is about.
+func (b *bench) from(s Step) (names []string) {
+	all := clientNames(b.plan.Processes)
+	if len(s.From) == 0 {
+		return all
 	}
-	for _, i := range from {
-		if err := f(clientNames(b.plan.Processes)[i]); err != nil {
+	for _, i := range s.From {
+		names = append(names, all[i])
+	}
+	return names
+}
+
+func (b *bench) silent(s Step, n *instance) error {
+	for _, name := range b.from(s) {
+		if err := b.network.silent(name, n.node.ID); err != nil {
 			return err
 		}
 	}

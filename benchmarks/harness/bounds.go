@@ -58,6 +58,18 @@ func thin(list []time.Duration, n int) []time.Duration {
 	return few
 }
 
+// SilenceMs is how long nobody can tell an instance that does not answer from
+// one that is about to: the service time that one request in a thousand
+// exceeds, and what else a request usually takes.
+func (r *Run) SilenceMs() float64 {
+	spread := r.Plan.Service.spread()
+	silence := spread[len(spread)-1]
+	if usual := thin(r.overhead(), 1); len(usual) > 0 {
+		silence += usual[0]
+	}
+	return ms(silence)
+}
+
 // WorkedMs is the latency below which the given percentage of the requests in
 // the window would stay if every attempt had followed the one before at once:
 // what the instances worked on them in all, and the overhead of the warm-up
@@ -86,23 +98,27 @@ func (r *Run) WorkedMs(percent float64) float64 {
 	return quantileMs(h, percent)
 }
 
+// attempt names one attempt of a request at an instance.
+type attempt struct {
+	node, id string
+	n        int
+}
+
 // InFlight returns the requests that were in flight, when the step with that
 // index was done, on the instances to which it was done: those that had begun
 // there, as the ledger says, and had not ended before; and those of which a
 // client was waiting for such an instance, which are on the wire or in a
-// socket's queue as well. An attempt that provably was not sent was not in
+// socket's queue as well. Of a kill, the moment lasts until the client learns
+// of it: what it puts on a connection to the dead process was sent to the
+// instance that was killed. An attempt that provably was not sent was not in
 // flight.
 func (r *Run) InFlight(step int) map[string]Route {
 	d := r.Steps[step]
-	on := map[string]bool{}
+	on, from := map[string]bool{}, r.from(d.Step)
 	for _, n := range d.Nodes {
 		on[r.node(n)] = true
 	}
 	set := map[string]Route{}
-	type attempt struct {
-		node, id string
-		n        int
-	}
 	ended := map[attempt]time.Duration{}
 	for _, rec := range r.Records {
 		if rec.Kind.over() && on[rec.Node] {
@@ -110,25 +126,40 @@ func (r *Run) InFlight(step int) map[string]Route {
 		}
 	}
 	for _, rec := range r.Records {
-		if rec.Kind != Begun || !on[rec.Node] || r.At(rec.At) > d.End {
+		if rec.Kind != Begun || !on[rec.Node] || !from(rec.ID) || r.At(rec.At) > d.End {
 			continue
 		}
 		if end, ok := ended[attempt{rec.Node, rec.ID, rec.Attempt}]; !ok || end >= d.Begin {
 			set[rec.ID] = rec.Route
 		}
 	}
+	kill := d.Do == DoKill || d.Illness.Die != ""
 	for _, list := range r.Entries {
 		for _, e := range list {
-			if e.Kind != TriedNode || !on[e.Node] || e.NotSent || r.At(e.End) < d.Begin {
+			if e.Kind != TriedNode || !on[e.Node] || !from(e.ID) || e.NotSent || r.At(e.End) < d.Begin {
 				continue
 			}
-			born := !e.Born.IsZero() && r.At(e.Born) <= d.End // see run.inFlight
-			if r.At(e.Start) <= d.End || born {
+			if r.At(e.Start) <= d.End || kill && !e.Born.IsZero() && r.At(e.Born) <= d.End {
 				set[e.ID] = e.Route
 			}
 		}
 	}
 	return set
+}
+
+// from returns which requests come from the client processes that a step is
+// about.
+func (r *Run) from(s Step) func(id string) bool {
+	if len(s.From) == 0 {
+		return func(string) bool { return true }
+	}
+	hit := map[string]bool{}
+	for i := range r.Shots {
+		if slices.Contains(s.From, r.Shots[i].Process) {
+			hit[r.Shots[i].ID] = true
+		}
+	}
+	return func(id string) bool { return hit[id] }
 }
 
 // InFlightPosts counts the POSTs that were in flight when a step was done and
@@ -165,10 +196,6 @@ func (r *Run) UnseenPosts(step int) (n int) {
 		return 0
 	}
 	d := r.Steps[step]
-	type attempt struct {
-		node, id string
-		n        int
-	}
 	seen := map[attempt]bool{}
 	for _, rec := range r.Records {
 		if rec.Kind == Begun {

@@ -24,13 +24,13 @@ import (
 // it, not the process: hence a thread of our own for starting.
 
 // spawner starts processes from one thread that lives as long as it.
-type spawner struct{ starts chan func() }
+type spawner struct{ calls chan func() }
 
 func newSpawner() *spawner {
-	s := &spawner{starts: make(chan func())}
+	s := &spawner{calls: make(chan func())}
 	go func() {
-		runtime.LockOSThread()
-		for f := range s.starts {
+		runtime.LockOSThread() // for good: the thread ends with this function
+		for f := range s.calls {
 			f()
 		}
 	}()
@@ -40,7 +40,7 @@ func newSpawner() *spawner {
 // run calls f on the thread.
 func (s *spawner) run(f func() error) (err error) {
 	done := make(chan struct{})
-	s.starts <- func() {
+	s.calls <- func() {
 		err = f()
 		close(done)
 	}
@@ -48,13 +48,10 @@ func (s *spawner) run(f func() error) (err error) {
 	return err
 }
 
-// start starts cmd at a place.
-func (s *spawner) start(cmd *exec.Cmd, where *place) error {
-	return s.run(func() error { return where.within(cmd.Start) })
-}
+func (s *spawner) start(cmd *exec.Cmd) error { return s.run(cmd.Start) }
 
 // close ends the thread, and on Linux with it the processes that it started.
-func (s *spawner) close() { close(s.starts) }
+func (s *spawner) close() { close(s.calls) }
 
 // child is one of the experiment's processes, seen by the parent.
 type child struct {
@@ -76,7 +73,7 @@ var portTaken = syscall.EADDRINUSE
 
 // child starts a process and waits until it listens. The outputs become its
 // files from outputFD on. It fails with portTaken when the port is in use.
-func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, where *place, env []string, outputs []*os.File, notice func(Entry)) (*child, error) {
+func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, env []string, outputs []*os.File, notice func(Entry)) (*child, error) {
 	c := &child{name: cfg.Role, replies: make(chan message, 16), loaded: make(chan struct{}), exited: make(chan struct{})}
 	if cfg.Node.ID != "" {
 		c.name = cfg.Node.ID
@@ -92,7 +89,7 @@ func (s *spawner) child(ctx context.Context, exe string, cfg roleConfig, where *
 		return nil, err
 	}
 	c.stdin = stdin
-	if err := s.start(c.cmd, where); err != nil {
+	if err := s.start(c.cmd); err != nil {
 		return nil, fmt.Errorf("%s: start: %w", c.name, err)
 	}
 	go c.listen(stdout, notice)

@@ -15,7 +15,7 @@ type instance struct {
 	node   Node
 	ledger *os.File
 	child  *child
-	place  *place // where it runs; nil: where we are
+	place  *spawner // where it is started; nil: where we are
 }
 
 // cluster is the experiment's processes for one stack.
@@ -53,7 +53,7 @@ func (c *cluster) nodes() (nodes []Node) {
 }
 
 // addHello starts an instance for the first time.
-func (c *cluster) addHello(ctx context.Context, node Node, where *place) error {
+func (c *cluster) addHello(ctx context.Context, node Node, where *spawner) error {
 	ledger, err := c.output(node.ID, ".ledger")
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (c *cluster) startHello(ctx context.Context, n *instance) (err error) {
 }
 
 // other starts a process that is no instance.
-func (c *cluster) other(ctx context.Context, cfg roleConfig, where *place, outputs ...*os.File) (*child, error) {
+func (c *cluster) other(ctx context.Context, cfg roleConfig, where *spawner, outputs ...*os.File) (*child, error) {
 	ch, err := c.child(ctx, cfg, where, outputs...)
 	if err == nil {
 		c.others = append(c.others, ch)
@@ -80,13 +80,16 @@ func (c *cluster) other(ctx context.Context, cfg roleConfig, where *place, outpu
 }
 
 // child starts a process whose unexpected end ends the experiment.
-func (c *cluster) child(ctx context.Context, cfg roleConfig, where *place, outputs ...*os.File) (*child, error) {
+func (c *cluster) child(ctx context.Context, cfg roleConfig, where *spawner, outputs ...*os.File) (*child, error) {
 	cfg.Stack, cfg.Command = c.stack, c.command
 	var env []string
 	if c.small && cfg.Role == roleHello {
 		env = []string{"GOMAXPROCS=1"}
 	}
-	ch, err := c.spawner.child(ctx, c.exe, cfg, where, env, outputs, c.notice)
+	if where == nil {
+		where = c.spawner
+	}
+	ch, err := where.child(ctx, c.exe, cfg, env, outputs, c.notice)
 	if errors.Is(err, portTaken) {
 		err = &PortError{portOf(cfg.Node.Addr), cfg.Node.ID, portTaken}
 	}

@@ -17,18 +17,17 @@ import (
 )
 
 // network is network namespaces on a bridge: one for each process that has an
-// address of its own. The namespaces have no names; they end with the
-// processes in them and with this one, and nothing is left behind.
+// address of its own. A namespace is where a thread of ours is, and what it
+// starts; it has no name, and ends with them. Nothing is left behind.
 type network struct {
-	spawner *spawner
-	hub     *place
-	leaves  map[string]*leaf
-	files   []*os.File
+	hub    *namespace
+	leaves map[string]*namespace
 }
 
-type leaf struct {
-	place *place
-	ip    string
+type namespace struct {
+	*spawner
+	file *os.File
+	ip   string // its address
 }
 
 // nowhere is a hardware address that nobody has: what is sent to it is
@@ -38,69 +37,70 @@ const nowhere = "02:00:00:00:00:99"
 const networkPort = 8080
 
 // newNetwork makes a namespace for each name.
-func newNetwork(ctx context.Context, s *spawner, names []string) (n *network, err error) {
-	n = &network{spawner: s, leaves: map[string]*leaf{}}
-	defer func() {
-		if err != nil {
-			n.close()
-		}
-	}()
-	if n.hub, err = n.namespace(); err != nil {
+func newNetwork(ctx context.Context, names []string) (*network, error) {
+	n := &network{leaves: map[string]*namespace{}}
+	if err := n.build(ctx, names); err != nil {
+		n.close()
 		return nil, err
-	}
-	if err := n.ip(ctx, n.hub, "link add br0 type bridge", "link set br0 up"); err != nil {
-		return nil, err
-	}
-	for i, name := range names {
-		l := &leaf{ip: fmt.Sprintf("10.213.0.%d", 10+i)}
-		if l.place, err = n.namespace(); err != nil {
-			return nil, err
-		}
-		port := fmt.Sprintf("v%d", i)
-		if err := errors.Join(
-			n.ip(ctx, n.hub,
-				fmt.Sprintf("link add %s type veth peer name eth0 netns /proc/%d/fd/%d", port, os.Getpid(), l.place.fd),
-				"link set "+port+" master br0 up"),
-			n.ip(ctx, l.place, "link set lo up", "addr add "+l.ip+"/24 dev eth0", "link set eth0 up"),
-		); err != nil {
-			return nil, err
-		}
-		n.leaves[name] = l
 	}
 	return n, nil
 }
 
-// namespace makes a network namespace that lasts as long as its file.
-func (n *network) namespace() (*place, error) {
-	var file *os.File
-	err := n.spawner.run(func() (err error) {
-		home, err := os.Open("/proc/thread-self/ns/net")
+func (n *network) build(ctx context.Context, names []string) (err error) {
+	if n.hub, err = newNamespace(); err != nil {
+		return err
+	}
+	if err := n.hub.do(ctx, "link add br0 type bridge", "link set br0 up"); err != nil {
+		return err
+	}
+	for i, name := range names {
+		leaf, err := newNamespace()
 		if err != nil {
 			return err
 		}
-		defer func() { _ = home.Close() }()
+		n.leaves[name] = leaf
+		leaf.ip = fmt.Sprintf("10.213.0.%d", 10+i)
+		port := fmt.Sprintf("v%d", i)
+		if err := errors.Join(
+			n.hub.do(ctx,
+				fmt.Sprintf("link add %s type veth peer name eth0 netns /proc/%d/fd/%d", port, os.Getpid(), leaf.file.Fd()),
+				"link set "+port+" master br0 up"),
+			leaf.do(ctx, "link set lo up", "addr add "+leaf.ip+"/24 dev eth0", "link set eth0 up"),
+		); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newNamespace() (*namespace, error) {
+	n := &namespace{spawner: newSpawner()}
+	err := n.run(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
-		file, err = os.Open("/proc/thread-self/ns/net")
-		return errors.Join(err, unix.Setns(int(home.Fd()), unix.CLONE_NEWNET))
+		n.file, err = os.Open("/proc/thread-self/ns/net")
+		return err
 	})
-	if file != nil {
-		n.files = append(n.files, file)
-	}
 	if err != nil {
+		n.spawner.close()
 		return nil, err
 	}
-	return &place{int(file.Fd())}, nil
+	return n, nil
 }
 
-// ip has iproute2 carry out commands in a namespace.
-func (n *network) ip(ctx context.Context, where *place, commands ...string) error {
+func (n *namespace) close() {
+	_ = n.file.Close()
+	n.spawner.close()
+}
+
+// do has iproute2 carry out commands in the namespace.
+func (n *namespace) do(ctx context.Context, commands ...string) error {
 	cmd := exec.CommandContext(ctx, "ip", "-batch", "-")
 	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := n.spawner.start(cmd, where); err != nil {
+	if err := n.start(cmd); err != nil {
 		return err
 	}
 	if err := cmd.Wait(); err != nil {
@@ -109,38 +109,46 @@ func (n *network) ip(ctx context.Context, where *place, commands ...string) erro
 	return nil
 }
 
-// cut has all packets between a and b dropped in silence, in both directions.
-func (n *network) cut(ctx context.Context, a, b string) error {
-	return n.link(ctx, a, b, "neigh replace %s lladdr "+nowhere+" dev eth0 nud permanent")
+// cut has all packets between a and the others dropped in silence, in both
+// directions.
+func (n *network) cut(ctx context.Context, a string, others []string) error {
+	return n.links(ctx, a, others, "neigh replace %s lladdr "+nowhere+" dev eth0 nud permanent")
 }
 
 // mend undoes cut.
-func (n *network) mend(ctx context.Context, a, b string) error {
-	return n.link(ctx, a, b, "neigh del %s dev eth0")
+func (n *network) mend(ctx context.Context, a string, others []string) error {
+	return n.links(ctx, a, others, "neigh del %s dev eth0")
 }
 
-func (n *network) link(ctx context.Context, a, b, command string) error {
-	return errors.Join(
-		n.ip(ctx, n.leaves[a].place, fmt.Sprintf(command, n.leaves[b].ip)),
-		n.ip(ctx, n.leaves[b].place, fmt.Sprintf(command, n.leaves[a].ip)),
-	)
+// links has both ends of each link carry out a command about the other, all at
+// once.
+func (n *network) links(ctx context.Context, a string, others []string, command string) error {
+	errs := make(chan error, 1+len(others))
+	var here []string
+	for _, b := range others {
+		here = append(here, fmt.Sprintf(command, n.leaves[b].ip))
+		go func() { errs <- n.leaves[b].do(ctx, fmt.Sprintf(command, n.leaves[a].ip)) }()
+	}
+	err := n.leaves[a].do(ctx, here...)
+	for range others {
+		err = errors.Join(err, <-errs)
+	}
+	return err
 }
 
 // silent makes sure that a gets no answer from b's port.
 func (n *network) silent(a, b string) error {
-	return n.spawner.run(func() error {
-		return n.leaves[a].place.within(func() error {
-			conn, err := net.DialTimeout("tcp", n.address(b), 100*time.Millisecond) //nolint:noctx // it has a timeout
-			var timeout net.Error
-			switch {
-			case err == nil:
-				conn.Close()
-				return fmt.Errorf("%s still reaches %s", a, b)
-			case errors.As(err, &timeout) && timeout.Timeout():
-				return nil
-			}
-			return fmt.Errorf("%s dials %s: %w, want: no answer", a, b, err)
-		})
+	return n.leaves[a].run(func() error {
+		conn, err := net.DialTimeout("tcp", n.address(b), 100*time.Millisecond) //nolint:noctx // it has a timeout
+		var timeout net.Error
+		switch {
+		case err == nil:
+			conn.Close()
+			return fmt.Errorf("%s still reaches %s", a, b)
+		case errors.As(err, &timeout) && timeout.Timeout():
+			return nil
+		}
+		return fmt.Errorf("%s dials %s: %w, want: no answer", a, b, err)
 	})
 }
 
@@ -148,11 +156,14 @@ func (n *network) address(name string) string {
 	return net.JoinHostPort(n.leaves[name].ip, fmt.Sprint(networkPort))
 }
 
-func (n *network) place(name string) *place { return n.leaves[name].place }
+func (n *network) place(name string) *spawner { return n.leaves[name].spawner }
 
 func (n *network) close() {
-	for _, f := range n.files {
-		_ = f.Close()
+	if n.hub != nil {
+		n.hub.close()
+	}
+	for _, leaf := range n.leaves {
+		leaf.close()
 	}
 }
 
@@ -165,17 +176,15 @@ var networkPossible = sync.OnceValue(func() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s := newSpawner()
-	defer s.close()
-	n, err := newNetwork(ctx, s, []string{"a", "b"})
+	n, err := newNetwork(ctx, []string{"a", "b"})
 	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%w: it needs root, or `unshare --user --map-root-user --net` around it where that is allowed", err)
+		return fmt.Errorf("%w: it needs root, or `unshare --user --map-root-user` before the command, where that is allowed", err)
 	}
 	if err != nil {
 		return err
 	}
 	defer n.close()
-	if err := n.cut(ctx, "a", "b"); err != nil {
+	if err := n.cut(ctx, "a", []string{"b"}); err != nil {
 		return err
 	}
 	return n.silent("a", "b")

@@ -18,10 +18,10 @@ type Plan struct {
 	Rate      float64       `json:"rate"`              // requests a second in all; default 200
 	Mix       []float64     `json:"mix,omitempty"`     // parts of Get, Post and List; default half Get, half Post
 	Surges    []Surge       `json:"surges,omitempty"`  // when the rate is another
-	Warm      time.Duration `json:"warm"`              // until anything happens; default 3 s
-	Fault     time.Duration `json:"fault"`             // in which it happens; default 8 s
-	Recover   time.Duration `json:"recover"`           // after it; default 5 s
-	Timeout   time.Duration `json:"timeout"`           // of a call, as its caller has it; default 2 s
+	Warm      time.Duration `json:"warmNs"`            // until anything happens; default 3 s
+	Fault     time.Duration `json:"faultNs"`           // in which it happens; default 8 s
+	Recover   time.Duration `json:"recoverNs"`         // after it; default 5 s
+	Timeout   time.Duration `json:"timeoutNs"`         // of a call, as its caller has it; default 2 s
 	Service   Service       `json:"service"`           // default: 10 ms on average, CV 0.3
 	Network   bool          `json:"network,omitempty"` // instances and client processes in network namespaces of their own, so that links can be cut
 	Steps     []Step        `json:"steps"`             // in the order of At
@@ -47,7 +47,7 @@ const (
 
 // Step is one thing that is done to instances from outside.
 type Step struct {
-	At       time.Duration `json:"at"` // from the beginning of the load
+	At       time.Duration `json:"atNs"` // from the beginning of the load
 	Do       Deed          `json:"do"`
 	Nodes    []int         `json:"nodes"`              // to whom, from 0
 	Illness  Illness       `json:"illness,omitzero"`   // of DoSicken

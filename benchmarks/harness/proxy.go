@@ -38,7 +38,7 @@ func StartProxy(cfg ProxyConfig) (Client, error) {
 	out := &lineCutter{each: cfg.Line}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.spawner = newSpawner()
-	if err := p.spawner.start(p.cmd, nil); err != nil {
+	if err := p.spawner.start(p.cmd); err != nil {
 		return nil, err
 	}
 	ended := make(chan error, 1)

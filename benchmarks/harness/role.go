@@ -36,14 +36,14 @@ type roleConfig struct {
 	Role     string        `json:"role"`
 	Node     Node          `json:"node"` // itself
 	Stack    string        `json:"stack,omitempty"`
-	Command  []string      `json:"command,omitempty"`  // of a stack that is one
-	Service  Service       `json:"service,omitzero"`   // hello
-	Effects  string        `json:"effects,omitempty"`  // hello: see there
-	Timeout  time.Duration `json:"timeout,omitempty"`  // user API, client: of a call
-	Upstream []Node        `json:"upstream,omitempty"` // whom it calls
-	Load     Workload      `json:"load,omitzero"`      // client
-	Process  int           `json:"process,omitempty"`  // client: which
-	Dir      string        `json:"dir,omitempty"`      // client: for files of its stack
+	Command  []string      `json:"command,omitempty"`   // of a stack that is one
+	Service  Service       `json:"service,omitzero"`    // hello
+	Effects  string        `json:"effects,omitempty"`   // hello: see there
+	Timeout  time.Duration `json:"timeoutNs,omitempty"` // user API, client: of a call
+	Upstream []Node        `json:"upstream,omitempty"`  // whom it calls
+	Load     Workload      `json:"load,omitzero"`       // client
+	Process  int           `json:"process,omitempty"`   // client: which
+	Dir      string        `json:"dir,omitempty"`       // client: for files of its stack
 }
 
 // The commands, the further lines of its standard input. Its end means: exit.
@@ -65,7 +65,7 @@ type message struct {
 	Sent   int `json:"sent,omitempty"` // of a count
 	Failed int `json:"failed,omitempty"`
 
-	Late time.Duration `json:"late,omitempty"` // of the answer to "idle": 99 % of the service times were overdrawn by less
+	Late time.Duration `json:"lateNs,omitempty"` // of the answer to "idle": 99 % of the service times were overdrawn by less
 }
 
 // The types of messages.
@@ -186,7 +186,7 @@ func (p *process) stack() (Stack, error) {
 	if len(p.cfg.Command) > 0 {
 		return Command{Label: p.cfg.Stack, Argv: p.cfg.Command}, nil
 	}
-	for _, s := range p.stacks {
+	for _, s := range append([]Stack{Null{}}, p.stacks...) {
 		if s.Name() == p.cfg.Stack {
 			return s, nil
 		}

@@ -11,7 +11,7 @@ import (
 
 // Service is what a hello instance is made of.
 type Service struct {
-	Mean    time.Duration `json:"mean"`              // service time
+	Mean    time.Duration `json:"meanNs"`            // service time
 	CV      float64       `json:"cv,omitempty"`      // its coefficient of variation; log-normal; 0: always Mean
 	Workers int           `json:"workers,omitempty"` // requests served at once; 0: no bound
 	Queue   int           `json:"queue,omitempty"`   // requests that wait for a worker; more are answered "overloaded"

@@ -18,6 +18,13 @@ type Summary struct {
 	Scenarios     []Scenario  `json:"scenarios"`
 	Stacks        []Stack     `json:"stacks"`
 	Runs          []Run       `json:"runs"`
+	Missing       []Missing   `json:"missing,omitempty"` // scenarios and stacks that could not be had here
+}
+
+// Missing is a scenario or a stack, and why it was left out.
+type Missing struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
 }
 
 // Environment is where and how it was run.

@@ -65,11 +65,10 @@ func unkeyedPosts(r *harness.Run) float64 {
 	return float64(posts) / float64(len(r.Shots))
 }
 
-// silence is how long nobody can tell a node that does not answer from one
-// that is about to: the latency that one call in a thousand would exceed if
-// nothing were injected.
+// silence is how long nobody can tell a node that has gone silent from a slow
+// one.
 func silence(r *harness.Run) time.Duration {
-	return time.Duration(r.BaselineMs(99.9) * float64(time.Millisecond))
+	return time.Duration(r.SilenceMs() * float64(time.Millisecond))
 }
 
 // into is how many requests of the run go to one of n nodes between two times.

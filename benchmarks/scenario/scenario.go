@@ -53,6 +53,14 @@ func All() []Scenario {
 	}
 }
 
+// None is what nothing happens in: with the stack harness.Null it shows what
+// the harness itself takes.
+var None = Scenario{
+	Name: "none", What: "nothing happens", Inject: "nothing", Bound: "failed: 0; p50, p99: as without a fault, which it is",
+	Plan:   func(p Pace) harness.Plan { return p.plan() },
+	Bounds: usual,
+}
+
 // victim is the instance to which things happen, unless a scenario says
 // otherwise.
 const victim = 4
