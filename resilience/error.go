@@ -21,11 +21,15 @@ type Error struct {
 }
 
 // Ambiguous reports whether the call may have been carried out in spite of
-// the error: whether any attempt may have been, whatever came after it.
+// the error: whether any attempt may have been, whatever came after it but an
+// answer that settles the matter (see [Outcome]).
 func (e *Error) Ambiguous() bool {
-	for i := range e.Attempts {
-		if e.Attempts[i].Outcome.Effect == retry.Possible {
+	for _, a := range slices.Backward(e.Attempts) {
+		switch {
+		case a.Outcome.Effect == retry.Possible:
 			return true
+		case a.Outcome.Settles:
+			return false
 		}
 	}
 	return false

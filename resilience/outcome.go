@@ -28,6 +28,15 @@ type Outcome struct {
 	Again  bool           // could another attempt end differently?
 	After  time.Duration  // and not before this; 0: at once
 	Node   breaker.Result // what does it say about the node?
+
+	// Pending: the server is still carrying out an earlier attempt of this
+	// call, which it knows by its key. To ask again is no retry: it costs neither an attempt
+	// nor budget, and goes on as long as there is time.
+	Pending bool
+
+	// Settles: the server carries out a call's key once, and this is what came
+	// of it. It takes away the doubt that earlier attempts have left.
+	Settles bool
 }
 
 // The rows of the outcome table. Do not assign to them.
@@ -43,6 +52,9 @@ var (
 	Refused = Outcome{Name: "refused", Effect: retry.None, Again: true, Node: breaker.Ignored}
 	// Ambiguous may have been carried out: timeout, reset, EOF, 5xx, unknown.
 	Ambiguous = Outcome{Name: "ambiguous", Effect: retry.Possible, Again: true, Node: breaker.Failure}
+	// InProgress was answered: the server is still at work on an earlier
+	// attempt with the call's key.
+	InProgress = Outcome{Name: "in progress", Effect: retry.Possible, Again: true, Node: breaker.Success, Pending: true}
 	// Failed was answered with an error that another attempt would get too.
 	Failed = Outcome{Name: "failed", Effect: retry.Answered, Node: breaker.Success}
 	// Abandoned was given up by the caller.

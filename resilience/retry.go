@@ -85,6 +85,10 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			}
 			return nil
 		}
+		if t.outcome.Pending {
+			allowed++
+			t.allowed = allowed
+		}
 		f.record(a, err)
 		wait, why, hookErr := r.next(ctx, policy, a, f, err)
 		if why != retry.Granted {
@@ -99,7 +103,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Observer.Observe(retryEvent(a, wait))
 			}
 			if err := r.Clock.Sleep(ctx, wait); err != nil {
-				if r.Budget != nil {
+				if r.Budget != nil && (t.reserved || !t.outcome.Pending) {
 					r.Budget.Return()
 				}
 				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
@@ -108,6 +112,10 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 		}
 	}
 }
+
+// pendingPause is the least time between two questions whether an attempt has
+// ended.
+const pendingPause = 10 * time.Millisecond
 
 // next decides about another attempt after a, which failed with err.
 func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, err error) (time.Duration, retry.Reason, error) {
@@ -132,13 +140,16 @@ func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, 
 	if why == retry.Granted && !elsewhere {
 		f.pauses.New, f.pauses.Verbatim = p.Backoff, p.Verbatim
 		q.Wait = f.pauses.Next(r.Clock, o.After)
+		if o.Pending && q.Wait >= 0 {
+			q.Wait = max(q.Wait, pendingPause)
+		}
 		if t.reserved && q.Deadline { // it was cut for the sake of the next, which must have its chance
 			q.Wait = min(q.Wait, max(q.Left-q.Need-1, 0))
 		}
 		q.Hook, q.Again = nil, true // the hook has answered
 		why, _ = retry.Decide(q)
 	}
-	if why == retry.Granted && r.Budget != nil && !t.reserved && !r.Budget.Take(a.ended()) {
+	if why == retry.Granted && !o.Pending && r.Budget != nil && !t.reserved && !r.Budget.Take(a.ended()) {
 		why = retry.OverBudget
 	}
 	return q.Wait, why, hookErr
@@ -178,15 +189,19 @@ func callError(call *Call, f *frame, why retry.Reason, errs ...error) error {
 	return e
 }
 
-// record keeps what became of an attempt, and where it went.
+// record keeps what became of an attempt, and where it went. Of questions
+// whether an earlier one has ended, which may be many, it keeps the last.
 func (f *frame) record(a *Call, err error) {
 	if f.attempts == nil {
 		f.attempts, f.tried = f.inline.attempts[:0], f.inline.tried[:0]
 	}
-	f.attempts = append(f.attempts, Attempt{
-		Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start(), Elapsed: a.try.elapsed,
-	})
-	if a.Node != nil {
+	it := Attempt{Node: a.Node, Outcome: a.try.outcome, Err: err, Start: a.Start(), Elapsed: a.try.elapsed}
+	if n := len(f.attempts); it.Outcome.Pending && n > 0 && f.attempts[n-1].Outcome.Pending {
+		f.attempts[n-1] = it
+	} else {
+		f.attempts = append(f.attempts, it)
+	}
+	if a.Node != nil && !it.Outcome.Pending { // whoever answers so is well, and may be asked again
 		f.tried = append(f.tried, a.Node)
 	}
 }

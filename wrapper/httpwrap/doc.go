@@ -16,6 +16,17 @@
 // connection was obtained, the server refused the stream or said 421, 425, 429
 // or 408 (and 503, where Settings.TrustRefusals says so).
 //
+// # Keys
+//
+// A call has one key, the same on every attempt: the request's Idempotency-Key,
+// or a hint's, or a new one with Config.AssumeServerDeduplicates. Of a server
+// that says what it knows of a key (package wrapper/idempotency does) more is
+// understood: a 409 marked as in progress is asked again as long as there is
+// time; an answer to a key takes away the doubt that lost attempts have left; what
+// was certainly not executed is tried again whatever its status; and no attempt
+// begins when the key is about to be forgotten. A call that stays in doubt ends in an
+// [*Error], with its key, and can be resumed: see [Resume].
+//
 // # What comes back
 //
 // An outcome is known at the headers. Retries that are exhausted and end in a

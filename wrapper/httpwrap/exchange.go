@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/selector"
@@ -24,8 +25,10 @@ type exchange struct {
 	header   http.Header // the request's, with its key where net/http overlooks it
 	key      string
 	method   string
-	replay   *replay // of a body without GetBody
-	begun    bool    // somebody else closes the request's body now
+	replay   *replay   // of a body without GetBody
+	begun    bool      // somebody else closes the request's body now
+	open     bool      // the latest response says that the call's outcome is not known yet
+	expires  time.Time // when the server forgets the key; zero: it has not said
 	attempts int
 	replays  int
 	tried    []*selector.Node
@@ -48,6 +51,9 @@ func (s *service) roundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &Error{Facts: x.facts(nil), Err: err}
 	}
 	x.key, x.method = hint.Key, hint.Method
+	if f := resumed(req.Context()); f != nil {
+		x.expires = f.KeyExpires
+	}
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		x.replay = newReplay(req.Body, knownSize(req), s.t.cfg.BodyLimit)
 	}
@@ -88,6 +94,9 @@ var callers = sync.Pool{New: func() any {
 // attempt makes one, and returns its evidence as a marked error.
 func (x *exchange) attempt(ctx context.Context, call *resilience.Call) error {
 	x.drop()
+	if x.key != "" && !x.alive(call) {
+		return resilience.Mark(ErrKeyExpired, expired)
+	}
 	x.attempts++
 	a := &x.first
 	if x.attempts > 1 {
@@ -129,7 +138,7 @@ func (x *exchange) end(err error) (*http.Response, error) {
 		return a.resp, nil
 	case err == nil:
 		err = ErrNoResponse
-	case a != nil && errors.Is(err, a.err) && x.req.Context().Err() == nil:
+	case a != nil && !x.open && errors.Is(err, a.err) && x.req.Context().Err() == nil:
 		x.err = err
 		return a.resp, nil
 	}

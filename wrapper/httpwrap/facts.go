@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
@@ -13,7 +14,11 @@ import (
 type Facts struct {
 	Service string // empty: the request went to a host that is not configured, and nothing is known
 	Method  string // as the settings name it
-	Key     string // the idempotency key that was sent, if any
+	Key     string // the idempotency key that was sent, if any, as it was sent
+
+	// KeyExpires is when the server forgets the key, a little early, as far as
+	// it has said: see [Resume]. Zero: it has not.
+	KeyExpires time.Time
 
 	// Attempts is how many were made.
 	Attempts int
@@ -61,6 +66,7 @@ type factsKey struct{}
 func (x *exchange) facts(err error) Facts {
 	f := Facts{
 		Service: x.s.name, Method: x.method, Key: x.key, Attempts: x.attempts, Replays: x.replays,
+		KeyExpires:   x.expires,
 		BodyTooLarge: errors.Is(err, ErrBodyTooLarge),
 	}
 	if err == nil {

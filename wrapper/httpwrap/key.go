@@ -40,7 +40,15 @@ var keyNames = [...]struct{ given, sent string }{
 func (s *service) key(req *http.Request, hint *resilience.Hint) (http.Header, error) {
 	h := req.Header
 	if hint.Key != "" {
+		resuming := resumed(req.Context()) != nil
+		if resuming && has(h, hint.Key) {
+			hint.Key = "" // as it is in the request
+			return s.key(req, hint)
+		}
 		value, err := quote(hint.Key)
+		if resuming && err == nil {
+			value = hint.Key // as it was sent
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,11 @@ func (a *attempt) answer(resp *http.Response, call *resilience.Call) error {
 			resp.Body = duplex{&a.body, w}
 		}
 	}
-	if a.err = x.s.judge(resp); a.err != nil {
+	a.err = x.s.judge(resp)
+	if x.key != "" {
+		a.err = a.keyed(call, a.err)
+	}
+	if a.err != nil {
 		a.err = a.final(a.err)
 	}
 	return a.err

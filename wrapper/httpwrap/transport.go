@@ -31,6 +31,8 @@ type service struct {
 	name   string
 	client *resilience.Client
 	nodes  pools
+
+	lifetime atomic.Int64 // of its keys, as it has last published, in ns, and 1; 0: it has not
 }
 
 func newService(t *Transport, host string, cfg resilience.Config) (*service, error) {

@@ -51,7 +51,7 @@ func BenchmarkGuard(b *testing.B) {
 			}
 			reader := strings.NewReader(payload)
 			body := io.NopCloser(reader)
-			req := httptest.NewRequest(http.MethodPost, "/orders", http.NoBody)
+			req := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/orders", http.NoBody)
 			req.ContentLength = int64(len(payload))
 			key := []string{`"8e03978e-40d5-43e8-bc93-6894a57f9324"`}
 			req.Header[idempotency.HeaderKey] = key

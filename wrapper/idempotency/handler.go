@@ -198,7 +198,7 @@ func (g *Guard) read(r *http.Request) (payload []byte, prefix int, err error) {
 		switch {
 		case int64(len(b)-prefix) > g.cfg.MaxBody:
 			return nil, 0, errTooLarge
-		case err == io.EOF: //nolint:errorlint // a Reader's contract
+		case err == io.EOF:
 			return b, prefix, nil
 		case err != nil:
 			return nil, 0, err

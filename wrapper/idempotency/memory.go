@@ -42,7 +42,7 @@ type shard struct {
 
 type record struct {
 	key     Key
-	print   [32]byte
+	payload [32]byte
 	owner   Owner
 	token   int64
 	run     int
@@ -85,7 +85,7 @@ func (m *Memory) Reserve(_ context.Context, key Key, want Reservation) (Found, e
 	if rec != nil {
 		found := Found{Expires: rec.expires.Sub(now)}
 		switch {
-		case rec.print != want.Fingerprint:
+		case rec.payload != want.Fingerprint:
 			found.State = Mismatch
 			return found, nil
 		case rec.answer != nil:
@@ -108,7 +108,7 @@ func (m *Memory) Reserve(_ context.Context, key Key, want Reservation) (Found, e
 	}
 	token := m.next(now)
 	rec = &record{
-		key: key, print: want.Fingerprint, owner: want.Owner, token: token, run: run,
+		key: key, payload: want.Fingerprint, owner: want.Owner, token: token, run: run,
 		lease: now.Add(want.Lease), expires: now.Add(want.Lifetime),
 	}
 	s.records[key] = rec

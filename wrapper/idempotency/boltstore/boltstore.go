@@ -119,7 +119,7 @@ func (s *Store) Reserve(ctx context.Context, key idempotency.Key, want idempoten
 			return err
 		}
 		r := &record{
-			print: want.Fingerprint, owner: want.Owner, token: now, run: 1,
+			payload: want.Fingerprint, owner: want.Owner, token: now, run: 1,
 			lease: now + want.Lease.Microseconds(), expires: now + want.Lifetime.Microseconds(),
 		}
 		switch {
@@ -151,7 +151,7 @@ func (t table) look(key idempotency.Key, want idempotency.Reservation, now int64
 	}
 	found.Expires = time.Duration(r.expires-now) * time.Microsecond
 	switch {
-	case r.print != want.Fingerprint:
+	case r.payload != want.Fingerprint:
 		found.State = idempotency.Mismatch
 	case r.done:
 		found.State, found.Answer = idempotency.Done, bytes.Clone(r.answer)

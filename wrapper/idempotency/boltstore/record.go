@@ -11,7 +11,7 @@ import (
 
 // record is what is kept of a key; times are in microseconds since 1970.
 type record struct {
-	print   [32]byte
+	payload [32]byte
 	owner   idempotency.Owner
 	token   int64
 	run     int64
@@ -27,7 +27,7 @@ var errRecord = errors.New("boltstore: the file has a record that cannot be read
 
 func (r *record) encode() []byte {
 	b := make([]byte, 0, fixed+len(r.answer))
-	b = append(b, r.print[:]...)
+	b = append(b, r.payload[:]...)
 	b = append(b, r.owner[:]...)
 	for _, n := range []int64{r.token, r.run, r.lease, r.expires} {
 		b = binary.BigEndian.AppendUint64(b, uint64(n))
@@ -44,7 +44,7 @@ func decode(b []byte) (r record, err error) {
 	if len(b) < fixed {
 		return r, errRecord
 	}
-	n := copy(r.print[:], b)
+	n := copy(r.payload[:], b)
 	n += copy(r.owner[:], b[n:])
 	for _, field := range []*int64{&r.token, &r.run, &r.lease, &r.expires} {
 		*field = int64(binary.BigEndian.Uint64(b[n:]))

@@ -174,12 +174,12 @@ func (s *Store) Reserve(ctx context.Context, key idempotency.Key, want idempoten
 // more.
 func (s *Store) lookup(ctx context.Context, key idempotency.Key, want idempotency.Reservation) (found idempotency.Found, err error) {
 	var (
-		print, owner   []byte
+		payload, owner []byte
 		lease, expires int64
 		done           bool
 	)
 	err = s.db.QueryRowContext(ctx, s.look, key[:]).
-		Scan(&print, &owner, &found.Token, &found.Run, &lease, &expires, &done, &found.Answer)
+		Scan(&payload, &owner, &found.Token, &found.Run, &lease, &expires, &done, &found.Answer)
 	if err != nil {
 		return idempotency.Found{}, fmt.Errorf("sqlstore: look up: %w", err)
 	}
@@ -187,7 +187,7 @@ func (s *Store) lookup(ctx context.Context, key idempotency.Key, want idempotenc
 	switch {
 	case expires <= 0:
 		return found, sql.ErrNoRows
-	case string(print) != string(want.Fingerprint[:]):
+	case string(payload) != string(want.Fingerprint[:]):
 		found.State, found.Answer = idempotency.Mismatch, nil
 	case done:
 		found.State = idempotency.Done

@@ -81,8 +81,8 @@ func newKey() idempotency.Key     { return unique[idempotency.Key]() }
 func newOwner() idempotency.Owner { return unique[idempotency.Owner]() }
 
 // want is a reservation of the payload by a new owner.
-func want(print [32]byte) idempotency.Reservation {
-	return idempotency.Reservation{Owner: newOwner(), Fingerprint: print, Lease: long, Lifetime: 2 * long}
+func want(payload [32]byte) idempotency.Reservation {
+	return idempotency.Reservation{Owner: newOwner(), Fingerprint: payload, Lease: long, Lifetime: 2 * long}
 }
 
 func (s *suite) reserve(key idempotency.Key, w idempotency.Reservation) idempotency.Found {
@@ -132,9 +132,9 @@ func (s *suite) complete(key idempotency.Key, owner idempotency.Owner, answer st
 	}
 }
 
-func (s *suite) done(key idempotency.Key, print [32]byte, answer string) {
+func (s *suite) done(key idempotency.Key, payload [32]byte, answer string) {
 	s.Helper()
-	if found := s.expect(idempotency.Done, key, want(print)); string(found.Answer) != answer {
+	if found := s.expect(idempotency.Done, key, want(payload)); string(found.Answer) != answer {
 		s.Errorf("answer %q, want %q", found.Answer, answer)
 	}
 }
@@ -383,10 +383,10 @@ func (s *suite) crowd(n int, key idempotency.Key, w func() idempotency.Reservati
 }
 
 func (s *suite) race() {
-	print := unique[[32]byte]()
+	payload := unique[[32]byte]()
 	for range 10 {
 		key := newKey()
-		got := s.crowd(16, key, func() idempotency.Reservation { return want(print) })
+		got := s.crowd(16, key, func() idempotency.Reservation { return want(payload) })
 		if got[idempotency.Reserved] != 1 || got[idempotency.Running] != 15 {
 			s.Errorf("16 at once: %v, want one reserved, the others running", got)
 		}
@@ -418,7 +418,7 @@ func (s *suite) raceOver() {
 // comes to when time stands still.
 func (s *suite) model() {
 	type record struct {
-		print     [32]byte
+		payload   [32]byte
 		owner     idempotency.Owner
 		token     int64
 		run       int
@@ -427,17 +427,17 @@ func (s *suite) model() {
 		answer    string
 	}
 	var (
-		keys    = []idempotency.Key{newKey(), newKey(), newKey()}
-		prints  = [][32]byte{unique[[32]byte](), unique[[32]byte]()}
-		owners  = []idempotency.Owner{newOwner(), newOwner(), newOwner(), newOwner()}
-		records = make(map[idempotency.Key]*record)
-		random  [4]byte
-		history []byte
+		keys     = []idempotency.Key{newKey(), newKey(), newKey()}
+		payloads = [][32]byte{unique[[32]byte](), unique[[32]byte]()}
+		owners   = []idempotency.Owner{newOwner(), newOwner(), newOwner(), newOwner()}
+		records  = make(map[idempotency.Key]*record)
+		random   [4]byte
+		history  []byte
 	)
 	for range 400 {
 		_, _ = rand.Read(random[:])
 		history = slices.Concat(history, []byte{' ', "RRRRCAAX"[random[0]%8], '0' + random[1]%3, 'a' + random[2]%4})
-		key, owner, print := keys[random[1]%3], owners[random[2]%4], prints[min(random[3]%8, 1)]
+		key, owner, payload := keys[random[1]%3], owners[random[2]%4], payloads[min(random[3]%8, 1)]
 		rec := records[key]
 		mine := rec != nil && rec.owner == owner
 		switch op := random[0] % 8; op {
@@ -445,14 +445,14 @@ func (s *suite) model() {
 			if mine && rec.lapsed {
 				continue // an owner is one execution, and does not ask when it has ended
 			}
-			w := idempotency.Reservation{Owner: owner, Fingerprint: print, Lease: long, Lifetime: 2 * long, Rerun: op > 1}
+			w := idempotency.Reservation{Owner: owner, Fingerprint: payload, Lease: long, Lifetime: 2 * long, Rerun: op > 1}
 			found := s.reserve(key, w)
 			state := idempotency.Reserved
 			switch {
 			case rec == nil:
-				rec = &record{print: print, owner: owner, token: found.Token, run: 1}
+				rec = &record{payload: payload, owner: owner, token: found.Token, run: 1}
 				records[key] = rec
-			case rec.print != print:
+			case rec.payload != payload:
 				state = idempotency.Mismatch
 			case rec.completed:
 				state = idempotency.Done
@@ -465,7 +465,7 @@ func (s *suite) model() {
 				if found.Token <= rec.token {
 					s.Errorf("token %d after %d", found.Token, rec.token)
 				}
-				*rec = record{print: print, owner: owner, token: found.Token, run: rec.run + 1}
+				*rec = record{payload: payload, owner: owner, token: found.Token, run: rec.run + 1}
 			}
 			if found.State != state {
 				s.Fatalf("Reserve: %v, want %v, after %s", found.State, state, history)
