@@ -46,7 +46,6 @@ var rooms = []room{
 	{floor: 1, path: "retry", third: []string{backoff}},
 
 	{floor: 2, path: "breaker/gobreaker", third: []string{gobreaker}},
-	{floor: 2, path: "breaker/hystrix", third: []string{hystrix}},
 	{floor: 2, path: "breaker/breakertest"},
 	{floor: 2, path: "selector"},
 
@@ -57,6 +56,7 @@ var rooms = []room{
 
 	{floor: 4, path: "resilience/resiliencetest"},
 	{floor: 4, path: "resilience/board", tests: []string{hystrix}},
+	{floor: 4, path: "breaker/hystrix", third: []string{hystrix}}, // an engine, and commands that are clients
 	{floor: 4, path: "wrapper/httpwrap"},
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},
 	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}},

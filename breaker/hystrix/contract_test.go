@@ -1,0 +1,83 @@
+package hystrix
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/breaker/breakertest"
+)
+
+func contractConfig(volume int) CommandConfig {
+	return CommandConfig{RequestVolumeThreshold: volume, SleepWindow: 1000, Timeout: 1000}
+}
+
+// The native breaker of a CommandConfig passes all of the contract.
+func TestContractOfTheNativeBreaker(t *testing.T) {
+	for _, volume := range []int{1, 5} {
+		t.Run(fmt.Sprint("volume=", volume), func(t *testing.T) {
+			cfg, err := BreakerConfig(contractConfig(volume))
+			if err != nil {
+				t.Fatal(err)
+			}
+			breakertest.Run(t, breakertest.Subject{
+				New: func(listen func(from, to breaker.State)) breaker.Breaker {
+					cfg.OnEvent = func(e breaker.Event) { listen(e.From, e.To) }
+					b, err := breaker.New("x", cfg)
+					if err != nil {
+						t.Error(err)
+						return nil
+					}
+					return b
+				},
+				Failures: volume, OpenFor: time.Second, Probes: 1, ProbeTimeout: time.Second,
+			})
+		})
+	}
+}
+
+// The library's own circuit passes what can be made of it from outside. Its
+// goroutines keep all cases in child processes.
+func TestContractOfTheLibrary(t *testing.T) {
+	for _, volume := range []int{1, 5} {
+		t.Run(fmt.Sprint("volume=", volume), func(t *testing.T) {
+			limits := map[string]string{
+				"goroutines":      "two for each circuit, which nothing ends",
+				"now":             "it reads the real clock",
+				"allocations":     "a report, and a goroutine to count it",
+				"listener-panics": "it opens when it is asked after the failure, on the asker's goroutine",
+				"trip":            "it cannot be tripped",
+				"reset":           "it cannot be reset",
+				"trip-is-heard":   "it cannot be tripped or reset",
+			}
+			if volume > 1 {
+				const first = "the success that closes it is the first of the requests that may open it"
+				limits["opens"] = "a success that makes the requests enough opens it"
+				limits["record-is-clean"] = first
+				limits["stale-success-closed"] = first
+				limits["stale-failure-closed"] = first
+				limits["listener-order"] = first
+			}
+			n := 0
+			breakertest.Run(t, breakertest.Subject{
+				New: func(listen func(from, to breaker.State)) breaker.Breaker {
+					e, err := NewEngine(EngineConfig{Command: contractConfig(volume), OnEvent: func(e breaker.Event) { listen(e.From, e.To) }})
+					if err != nil {
+						t.Error(err)
+						return nil
+					}
+					n++
+					b, err := e.Circuit(fmt.Sprint("contract-", n))
+					if err != nil {
+						t.Error(err)
+						return nil
+					}
+					return b
+				},
+				Failures: volume, OpenFor: time.Second + 1, Probes: 1, ProbeTimeout: time.Second + 1,
+				Limits: limits,
+			})
+		})
+	}
+}
