@@ -17,7 +17,7 @@ type Command struct {
 
 	client   *resilience.Client
 	clk      clock.Clock
-	observer resilience.Observer // nil: nobody listens
+	observer *gate // nil: nobody listens
 
 	places  atomic.Int64
 	running atomic.Int64
@@ -27,14 +27,19 @@ type Command struct {
 type CircuitBreaker = Command
 
 func newCommand(name string, s settings, clk clock.Clock, o resilience.Observer) (*Command, error) {
+	c := &Command{Name: name, clk: clk}
+	cfg := resilience.Config{Service: name, Settings: s.command(), Clock: clk}
 	if w, ok := o.(resilience.Watcher); ok {
 		o = w.Watch(name)
 	}
-	client, err := resilience.New(resilience.Config{Service: name, Settings: s.command(), Observer: o, Clock: clk})
-	if err != nil {
+	if o != nil {
+		c.observer = &gate{to: o}
+		cfg.Observer = c.observer
+	}
+	var err error
+	if c.client, err = resilience.New(cfg); err != nil {
 		return nil, fmt.Errorf("hystrix: %w", err)
 	}
-	c := &Command{Name: name, client: client, clk: clk, observer: o}
 	c.places.Store(int64(s.concurrent))
 	return c, nil
 }

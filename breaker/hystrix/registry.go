@@ -83,14 +83,18 @@ func (r *registry) make(name string) (c *Command, made bool, err error) {
 	}
 	r.mu.Lock()
 	now := r.entries[name]
-	if now == e && e.command == nil && e.cfg == cfg && r.flushed == flushed {
+	mine := now == e && e.command == nil && e.cfg == cfg && r.flushed == flushed
+	if mine {
 		e.command = fresh
-		r.mu.Unlock()
-		return fresh, true, nil
 	}
 	r.mu.Unlock()
-	fresh.close()
-	return nil, false, nil
+	if !mine {
+		return nil, false, nil // fresh was never heard of
+	}
+	if fresh.observer != nil {
+		fresh.observer.open()
+	}
+	return fresh, true, nil
 }
 
 // entry returns the name's entry, made if there is none. Caller holds mu.
@@ -174,13 +178,3 @@ func GetCircuit(name string) (c *CircuitBreaker, created bool, err error) { retu
 // Flush forgets the commands, with the state of their circuits. Configurations
 // stay. Functions that run end as they would.
 func Flush() { commands.flush() }
-
-// Observe tells o of what happens in the commands from now on, as in
-// resilience.Config; a board of package resilience/board shows them, each as a
-// service. It flushes the commands.
-func Observe(o resilience.Observer) {
-	commands.mu.Lock()
-	commands.observer = o
-	commands.mu.Unlock()
-	commands.flush()
-}
