@@ -3,6 +3,7 @@ package hystrix
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/afex/hystrix-go/hystrix"
@@ -83,9 +84,16 @@ func (s settings) rule() breaker.Rate {
 // window is how far back a circuit looks, in ten steps.
 const window = 10 * time.Second
 
-// threshold is the share of failures that opens: hystrix rounds percentages to
-// whole ones before it compares them.
-func threshold(percent int) float64 { return (float64(percent) - 0.5) / 100 }
+// threshold is the share of failures that opens: the library rounds percentages
+// to whole ones before it compares them, in floating point, by which some that
+// lie half way fall short.
+func threshold(percent int) float64 {
+	at := (float64(percent) - 0.5) / 100
+	if int(at*100+0.5) < percent {
+		at = math.Nextafter(at, 1)
+	}
+	return at
+}
 
 // lease is how long a probe may take. One by Do ends with its timeout.
 func (s settings) lease() time.Duration { return max(s.sleep, s.timeout) }
