@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/internal/relay"
 )
 
 // circuit is a circuit of the library as a breaker. It follows what the library
@@ -25,7 +26,8 @@ type circuit struct {
 	gate  time.Time // open: when the library lets a probe through; half-open: when the probe is forfeited
 	probe uint64    // half-open: number of the probe that is out; 0: none
 	last  uint64    // number of the last probe
-	bus   bus
+
+	events relay.Relay[breaker.Event]
 }
 
 var (
@@ -146,14 +148,11 @@ func (c *circuit) turn(to breaker.State) {
 	if to != breaker.HalfOpen {
 		c.probe = 0
 	}
-	if c.bus.listen == nil {
-		return
-	}
 	e := breaker.Event{Key: c.name, From: from, To: to, At: clock.System.Now(), Reason: breaker.Reason{Cause: breaker.ByEngine, Rule: c.rule()}}
 	if to == breaker.Open {
 		e.OpenFor = c.set.sleep
 	}
-	c.bus.queue = append(c.bus.queue, e)
+	c.events.Add(e)
 }
 
 func (c *circuit) rule() string {
@@ -183,49 +182,8 @@ func (c *circuit) Snapshot() breaker.Snapshot {
 	return sn
 }
 
-// bus carries events to the listener. The circuit's mutex guards it.
-type bus struct {
-	listen     func(breaker.Event)
-	queue      []breaker.Event
-	delivering bool // somebody is emptying the queue
-}
-
-// unlock releases c.mu, and empties the queue unless somebody already does.
+// unlock releases c.mu, and then lets the listener hear.
 func (c *circuit) unlock() {
-	mine := len(c.bus.queue) > 0 && !c.bus.delivering
-	c.bus.delivering = c.bus.delivering || mine
 	c.mu.Unlock()
-	if mine {
-		c.deliver()
-	}
-}
-
-// deliver empties the queue. When the listener panics or ends its goroutine,
-// the rest is delivered before that goes on.
-func (c *circuit) deliver() {
-	empty := false
-	defer func() {
-		if !empty {
-			c.deliver()
-		}
-	}()
-	for {
-		e, ok := c.next()
-		if !ok {
-			empty = true
-			return
-		}
-		c.bus.listen(e)
-	}
-}
-
-func (c *circuit) next() (e breaker.Event, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.bus.queue) == 0 {
-		c.bus.queue, c.bus.delivering = nil, false
-		return e, false
-	}
-	e, c.bus.queue = c.bus.queue[0], c.bus.queue[1:]
-	return e, true
+	c.events.Drain()
 }

@@ -42,23 +42,6 @@ func TestContractOfTheNativeBreaker(t *testing.T) {
 func TestContractOfTheLibrary(t *testing.T) {
 	for _, volume := range []int{1, 5} {
 		t.Run(fmt.Sprint("volume=", volume), func(t *testing.T) {
-			limits := map[string]string{
-				"goroutines":      "two for each circuit, which nothing ends",
-				"now":             "it reads the real clock",
-				"allocations":     "a report, and a goroutine to count it",
-				"listener-panics": "it opens when it is asked after the failure, on the asker's goroutine",
-				"trip":            "it cannot be tripped",
-				"reset":           "it cannot be reset",
-				"trip-is-heard":   "it cannot be tripped or reset",
-			}
-			if volume > 1 {
-				const first = "the success that closes it is the first of the requests that may open it"
-				limits["opens"] = "a success that makes the requests enough opens it"
-				limits["record-is-clean"] = first
-				limits["stale-success-closed"] = first
-				limits["stale-failure-closed"] = first
-				limits["listener-order"] = first
-			}
 			n := 0
 			breakertest.Run(t, breakertest.Subject{
 				New: func(listen func(from, to breaker.State)) breaker.Breaker {
@@ -76,7 +59,7 @@ func TestContractOfTheLibrary(t *testing.T) {
 					return b
 				},
 				Failures: volume, OpenFor: time.Second + 1, Probes: 1, ProbeTimeout: time.Second + 1,
-				Limits: limits,
+				Limits: Limits(),
 			})
 		})
 	}

@@ -40,15 +40,12 @@ type EngineConfig struct {
 // the circuit; an Ignored result is, too, and a probe that ends so makes place
 // for another; a second Done does nothing; listeners may call the breaker.
 //
-// Not cured are:
+// Not cured is what [Limits] declares to package breakertest, and:
 //
 //   - The circuit learns of results later, on a goroutine of its own, and
-//     forgets those that come while two thousand wait. It opens when it is next
-//     asked, by TryAcquire or State, and so may open after a success.
-//   - The success that closes it counts as one of the requests that may open it.
-//   - It reads the real clock, whatever TryAcquire is told.
-//   - A result allocates and starts a goroutine.
-//   - Nobody can trip or reset it: it is no breaker.Tripper.
+//     forgets those that come while two thousand wait.
+//   - A success may open it, or a pause, and what else the package's doc calls
+//     judged when asked, late errors, probe's start and probe counts.
 //   - What is given to the library's SetLogger is called under locks, its own
 //     and ours: it must not call the breaker.
 //
@@ -64,6 +61,20 @@ type Engine struct {
 }
 
 var _ breaker.Engine = (*Engine)(nil)
+
+// Limits are the cases of package breakertest that the library's circuits do
+// not hold, with the reason: what a breakertest.Subject declares.
+func Limits() map[string]string {
+	return map[string]string{
+		"goroutines":      "each circuit has two, which nothing ends",
+		"now":             "it reads the real clock, whatever TryAcquire is told",
+		"allocations":     "a result is sent to the circuit, and counted on a goroutine made for it",
+		"listener-panics": "it opens when it is asked after the failure, on the asker's goroutine",
+		"trip":            "it is no breaker.Tripper: nobody can open it",
+		"reset":           "it is no breaker.Tripper: nobody can close it",
+		"trip-is-heard":   "it is no breaker.Tripper",
+	}
+}
 
 // NewEngine checks the configuration. The error lists everything wrong with
 // it, as [*breaker.FieldError]s.
@@ -115,7 +126,8 @@ func (e *Engine) Circuit(name string) (breaker.Breaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &circuit{name: name, set: e.set, library: cb, bus: bus{listen: e.cfg.OnEvent}}
+	c := &circuit{name: name, set: e.set, library: cb}
+	c.events.Listen = e.cfg.OnEvent
 	e.circuits[name] = c
 	return c, nil
 }
