@@ -171,7 +171,7 @@ func TestContextOfTheFunction(t *testing.T) {
 				derived = context.WithValue(ctx, ending{}, 1)
 				return result
 			}), result)
-			time.Sleep(time.Second) //nolint:forbidigo // synctest bubble
+			wait(time.Second)
 			if kept.Err() != nil || derived.Err() != nil {
 				t.Errorf("after %v the context of what the function began has ended: %v", result, kept.Err())
 			}
@@ -271,7 +271,7 @@ func TestPanicsOpenNothing(t *testing.T) {
 		}
 		w.want(w.plain(succeed), nil)
 		w.command().Circuit().Trip(breaker.Reason{})
-		time.Sleep(5 * time.Second) //nolint:forbidigo // synctest bubble
+		wait(5 * time.Second)
 		throw()
 		w.want(w.plain(succeed), nil)
 		if w.command().IsOpen() || w.command().Running() != 0 {
@@ -316,7 +316,7 @@ func TestConfigure(t *testing.T) {
 		if sn := w.command().Circuit().Snapshot(); sn.OpenFor != time.Second || sn.MinCalls != 4 || sn.Key != "x" {
 			t.Errorf("%+v", sn)
 		}
-		time.Sleep(time.Second) //nolint:forbidigo // synctest bubble
+		wait(time.Second)
 		start := time.Now()
 		w.want(w.doC(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return nil }), ErrTimeout)
 		if d := time.Since(start); d != 50*time.Millisecond {

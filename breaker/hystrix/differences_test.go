@@ -37,7 +37,8 @@ func (s side) admits() bool {
 	return end != nil
 }
 
-func wait(d time.Duration) { time.Sleep(d) }
+// wait lets time pass in a bubble.
+func wait(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // synctest bubble
 
 // differences are what the package's doc names, one test each. Played on the
 // library they end with what harm it does.
@@ -170,7 +171,7 @@ func TestDifferences(t *testing.T) {
 	type saw struct{ Library, Ours bool }
 	all := inBubble(t, func() (all []saw) {
 		for i, d := range differences {
-			wait(time.Now().Truncate(time.Second).Add(time.Second).Sub(time.Now())) // they count by the second
+			wait(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // the windows move by the second
 			all = append(all, saw{d.admits(theLibrary(fmt.Sprint(i), d.cfg)), d.admits(theNative(d.cfg))})
 		}
 		return all

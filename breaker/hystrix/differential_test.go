@@ -177,7 +177,7 @@ func (d *duel) begin() {
 	if d.library.IsOpen() {
 		_ = d.library.ReportEvent([]string{"success"}, time.Now(), 0)
 	}
-	time.Sleep(12*time.Second + time.Duration(d.rng.Int64N(int64(time.Second)))) // all is forgotten
+	wait(12*time.Second + time.Duration(d.rng.Int64N(int64(time.Second)))) // all is forgotten
 	synctest.Wait()
 	d.health = 0.1 + 0.8*d.rng.Float64()
 	switch n := d.rng.IntN(10); {
@@ -338,7 +338,12 @@ func (d *duel) mayReport(f inFlight, o outcome, now time.Time) bool {
 // alike reports whether two models will answer the next calls alike, at the
 // instant: one that is closed all, one that lets a probe through the first.
 func alike(a, b model, now time.Time) bool {
-	return a.ask(now).admitted == b.ask(now).admitted && a.ask(now).admitted == b.ask(now).admitted
+	for range 2 {
+		if a.ask(now).admitted != b.ask(now).admitted {
+			return false
+		}
+	}
+	return true
 }
 
 // told tells a model of a call's end.
@@ -434,7 +439,7 @@ func (d *duel) wait() {
 			continue
 		}
 		d.note("wait %v", to.Sub(now))
-		time.Sleep(to.Sub(now))
+		wait(to.Sub(now))
 		return
 	}
 }

@@ -110,9 +110,10 @@ func TestServiceEngine(t *testing.T) {
 		s.Open = errors.As(call(), &open)
 		s.After = open.RetryAfter
 		s.Snapshot = client.ServiceBreaker().(breaker.Inspector).Snapshot()
-		time.Sleep(open.RetryAfter)
+		wait(open.RetryAfter)
 		result = nil
-		s.Closed = call() == nil && call() == nil
+		probe := call()
+		s.Closed = probe == nil && call() == nil
 		return s
 	})
 	if got.Calls != 5 || !got.Open || got.After != time.Second+1 || !got.Closed {
@@ -145,11 +146,11 @@ func TestSharedWithTheLibrary(t *testing.T) {
 			other(fail)
 		}
 		see()
-		time.Sleep(time.Second + 1)
+		wait(time.Second + 1)
 		other(fail) // takes the probe
-		_, wait, ok := b.TryAcquire(time.Now())
-		states = append(states, fmt.Sprint(wait, ok))
-		time.Sleep(time.Second + 1)
+		_, after, ok := b.TryAcquire(time.Now())
+		states = append(states, fmt.Sprint(after, ok))
+		wait(time.Second + 1)
 		other(succeed)
 		see()
 		stale.Done(breaker.Report{Result: breaker.Success})

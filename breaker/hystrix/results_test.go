@@ -132,7 +132,7 @@ func bothCame(name string, cfg CommandConfig, plans []plan) (theirs, ours []came
 		})
 	}
 	wg.Wait()
-	time.Sleep(time.Second) // what was left has ended
+	wait(time.Second) // what was left has ended
 	synctest.Wait()
 	return theirs, ours
 }
@@ -147,7 +147,7 @@ func plainFallback(ctx context.Context, fallback func(context.Context, error) er
 // make makes the call, and says what came of it and when.
 func (p plan) make(do func(context.Context, func(context.Context) error, func(context.Context, error) error) error) came {
 	begin := time.Now()
-	time.Sleep(p.start)
+	wait(p.start)
 	ctx := context.Background()
 	if p.cancel > 0 {
 		cancelled, cancel := context.WithCancel(ctx)
@@ -156,7 +156,7 @@ func (p plan) make(do func(context.Context, func(context.Context) error, func(co
 		ctx = cancelled
 	}
 	run := func(context.Context) error {
-		time.Sleep(p.takes)
+		wait(p.takes)
 		if p.fails {
 			return errRun
 		}
