@@ -13,7 +13,7 @@ func Setup() {
 		Timeout:                1000,
 		MaxConcurrentRequests:  100,
 		RequestVolumeThreshold: 3,
-		ErrorPercentThreshold:  25,
+		ErrorPercentThreshold:  50,
 	})
 }
 
