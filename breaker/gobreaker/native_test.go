@@ -148,3 +148,20 @@ func TestCompareFails(t *testing.T) {
 		t.Errorf("got %v and %q", err, b.String())
 	}
 }
+
+// byCUSUM takes the results of calls, and says when the rule opens.
+func byCUSUM(rule breaker.CUSUM) func(failed bool) bool {
+	b, err := breaker.New("", breaker.Config{Rule: rule})
+	if err != nil {
+		panic(err)
+	}
+	return func(failed bool) bool {
+		result := breaker.Success
+		if failed {
+			result = breaker.Failure
+		}
+		p, _, _ := b.TryAcquire(time.Time{})
+		p.Done(breaker.Report{Result: result})
+		return b.State() == breaker.Open
+	}
+}
