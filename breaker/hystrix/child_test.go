@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // The library's goroutines never end, so whatever uses it runs in a child
@@ -45,7 +46,11 @@ func child[T any](t *testing.T, f func() T) (saw T, out string, err error) {
 		leave(f())
 	}
 	file := filepath.Join(t.TempDir(), "saw.json")
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout=10m", fmt.Sprintf("-test.short=%v", testing.Short()))
+	args := []string{"-test.run=^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$", fmt.Sprintf("-test.short=%v", testing.Short())}
+	if end, ok := t.Deadline(); ok {
+		args = append(args, fmt.Sprintf("-test.timeout=%v", time.Until(end)))
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), childTest+"="+t.Name(), childFile+"="+file)
 	text, err := cmd.CombinedOutput()
 	if err != nil {

@@ -44,10 +44,12 @@ func newCommand(name string, s settings, clk clock.Clock, o resilience.Observer)
 	return c, nil
 }
 
-// command is the settings of a command's client. Its places are not the
-// client's bulkhead, which would give them back when the call returns.
+// command is the settings of a command's client, to the library's nanosecond.
+// Its places are not the client's bulkhead, which would give them back when the
+// call returns.
 func (s settings) command() resilience.Settings {
-	set := s.client()
+	set, exact := s.client(), s.breaker()
+	set.ServiceBreaker.OpenFor, set.ServiceBreaker.OpenMax, set.ServiceBreaker.ProbeTimeout = exact.OpenFor, exact.OpenMax, exact.ProbeTimeout
 	set.Bulkhead, set.Attempts, set.AttemptTimeout, set.Ejection.Off = 0, 1, -1, true
 	return set
 }

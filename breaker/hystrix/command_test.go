@@ -271,7 +271,7 @@ func TestPanicsOpenNothing(t *testing.T) {
 		}
 		w.want(w.plain(succeed), nil)
 		w.command().Circuit().Trip(breaker.Reason{})
-		wait(5 * time.Second)
+		wait(5*time.Second + 1)
 		throw()
 		w.want(w.plain(succeed), nil)
 		if w.command().IsOpen() || w.command().Running() != 0 {
@@ -313,10 +313,10 @@ func TestConfigure(t *testing.T) {
 		if !w.command().IsOpen() {
 			t.Error("what was on record is lost, or the new volume is not in force")
 		}
-		if sn := w.command().Circuit().Snapshot(); sn.OpenFor != time.Second || sn.MinCalls != 4 || sn.Key != "x" {
+		if sn := w.command().Circuit().Snapshot(); sn.OpenFor != time.Second+1 || sn.MinCalls != 4 || sn.Key != "x" {
 			t.Errorf("%+v", sn)
 		}
-		wait(time.Second)
+		wait(time.Second + 1)
 		start := time.Now()
 		w.want(w.doC(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return nil }), ErrTimeout)
 		if d := time.Since(start); d != 50*time.Millisecond {

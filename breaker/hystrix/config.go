@@ -33,7 +33,7 @@ type settings struct {
 }
 
 const (
-	year     = int64(8760 * time.Hour / time.Millisecond)
+	year     = 8760 * time.Hour / time.Millisecond
 	maxCalls = int(1e9) // more than ten seconds can see
 )
 
@@ -54,10 +54,10 @@ func read(cfg CommandConfig) (settings, error) {
 	}
 	const aTime, aNumber = "0 to 31536000000 milliseconds, a year", "0 or more"
 	s := settings{
-		timeout:    milliseconds(field("Timeout", cfg.Timeout, DefaultTimeout, year, aTime)),
+		timeout:    milliseconds(field("Timeout", cfg.Timeout, DefaultTimeout, int64(year), aTime)),
 		concurrent: field("MaxConcurrentRequests", cfg.MaxConcurrentRequests, DefaultMaxConcurrent, 1e9, "0 to 1e9"),
 		volume:     field("RequestVolumeThreshold", cfg.RequestVolumeThreshold, DefaultVolumeThreshold, 1<<62, aNumber),
-		sleep:      milliseconds(field("SleepWindow", cfg.SleepWindow, DefaultSleepWindow, year, aTime)),
+		sleep:      milliseconds(field("SleepWindow", cfg.SleepWindow, DefaultSleepWindow, int64(year), aTime)),
 		errPercent: field("ErrorPercentThreshold", cfg.ErrorPercentThreshold, DefaultErrorPercentThreshold, 1<<62, aNumber),
 	}
 	return s, errors.Join(errs...)
@@ -98,31 +98,37 @@ func threshold(percent int) float64 {
 // lease is how long a probe may take. One by Do ends with its timeout.
 func (s settings) lease() time.Duration { return max(s.sleep, s.timeout) }
 
-// BreakerConfig is cfg as the configuration of a native breaker: a rate over
-// ten seconds, an open time that is always the same, one probe, no ramp. The
-// error lists everything wrong with cfg, as [*breaker.FieldError]s.
+// Native returns the native engine's configuration for cfg, and how it will
+// decide otherwise than the library: a rate over ten seconds, an open time that
+// is always the same, one probe, no ramp. What it decides alike is all else, to
+// the nanosecond. The error lists everything wrong with cfg, as
+// [*breaker.FieldError]s.
 //
 // In hystrix an ErrorPercentThreshold of more than 100 turns the circuit off,
 // and so it does here.
-func BreakerConfig(cfg CommandConfig) (breaker.Config, error) {
+func Native(cfg CommandConfig) (breaker.Config, []Difference, error) {
 	s, err := read(cfg)
 	if err != nil {
-		return breaker.Config{}, err
+		return breaker.Config{}, nil, err
 	}
-	return s.breaker(), nil
+	return s.breaker(), Differences(), nil
 }
 
 func (s settings) breaker() breaker.Config {
+	openFor := instantAfter(s.sleep)
 	return breaker.Config{
-		Rule: s.rule(), OpenFor: s.sleep, OpenMax: s.sleep, Spread: -1, ProbeTimeout: s.lease(), Ramp: -1,
+		Rule: s.rule(), OpenFor: openFor, OpenMax: openFor, Spread: -1, ProbeTimeout: instantAfter(s.lease()), Ramp: -1,
 	}
 }
+
+// instantAfter is when the library finds that a time is over: it wants more.
+func instantAfter(d time.Duration) time.Duration { return min(d+1, year*time.Millisecond) }
 
 // ClientSettings is cfg as settings of a resilience.Client: the breaker above
 // the retries, the bulkhead, and the timeout of the whole call. What a
 // CommandConfig does not say is zero, which is good. Change it as you like: a
 // spread of the open time and a ramp are what a fleet of clients wants. The
-// error is that of [BreakerConfig].
+// error is that of [Native].
 func ClientSettings(cfg CommandConfig) (resilience.Settings, error) {
 	s, err := read(cfg)
 	if err != nil {

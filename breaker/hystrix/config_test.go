@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/resilience"
 )
 
-func TestBreakerConfig(t *testing.T) {
+func TestNative(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cfg  CommandConfig
@@ -18,22 +18,22 @@ func TestBreakerConfig(t *testing.T) {
 	}{
 		{"defaults", CommandConfig{}, breaker.Config{
 			Rule:    breaker.Rate{Window: 10 * time.Second, MinCalls: 20, Threshold: 0.495},
-			OpenFor: 5 * time.Second, OpenMax: 5 * time.Second, Spread: -1, ProbeTimeout: 5 * time.Second, Ramp: -1,
+			OpenFor: 5*time.Second + 1, OpenMax: 5*time.Second + 1, Spread: -1, ProbeTimeout: 5*time.Second + 1, Ramp: -1,
 		}},
 		{"a timeout beyond the sleep window", CommandConfig{Timeout: 60_000, SleepWindow: 100, RequestVolumeThreshold: 3, ErrorPercentThreshold: 1}, breaker.Config{
 			Rule:    breaker.Rate{Window: 10 * time.Second, MinCalls: 3, Threshold: 0.005},
-			OpenFor: 100 * time.Millisecond, OpenMax: 100 * time.Millisecond, Spread: -1, ProbeTimeout: time.Minute, Ramp: -1,
+			OpenFor: 100*time.Millisecond + 1, OpenMax: 100*time.Millisecond + 1, Spread: -1, ProbeTimeout: time.Minute + 1, Ramp: -1,
 		}},
 		{"switched off by the percentage", CommandConfig{ErrorPercentThreshold: 101, RequestVolumeThreshold: 1}, breaker.Config{
 			Rule:    breaker.Rate{Window: 10 * time.Second, MinCalls: 1e9, Threshold: 1},
-			OpenFor: 5 * time.Second, OpenMax: 5 * time.Second, Spread: -1, ProbeTimeout: 5 * time.Second, Ramp: -1,
+			OpenFor: 5*time.Second + 1, OpenMax: 5*time.Second + 1, Spread: -1, ProbeTimeout: 5*time.Second + 1, Ramp: -1,
 		}},
 		{"switched off by the volume", CommandConfig{RequestVolumeThreshold: math.MaxInt32}, breaker.Config{
 			Rule:    breaker.Rate{Window: 10 * time.Second, MinCalls: 1e9, Threshold: 0.495},
-			OpenFor: 5 * time.Second, OpenMax: 5 * time.Second, Spread: -1, ProbeTimeout: 5 * time.Second, Ramp: -1,
+			OpenFor: 5*time.Second + 1, OpenMax: 5*time.Second + 1, Spread: -1, ProbeTimeout: 5*time.Second + 1, Ramp: -1,
 		}},
 	} {
-		got, err := BreakerConfig(tt.cfg)
+		got, differs, err := Native(tt.cfg)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -56,7 +56,7 @@ func TestBreakerConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 		sn := client.ServiceBreaker().(*breaker.Circuit).Snapshot()
-		if sn.Rule != got.Rule.String() || sn.OpenFor != got.OpenFor || set.Timeout <= 0 || set.Bulkhead != 10 {
+		if sn.Rule != got.Rule.String() || sn.OpenFor != got.OpenFor-1 || len(differs) != 7 || set.Timeout <= 0 || set.Bulkhead != 10 {
 			t.Errorf("%s: a client's breaker is %+v, of %+v", tt.name, sn, set)
 		}
 		if err := client.Close(); err != nil {
@@ -67,7 +67,7 @@ func TestBreakerConfig(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	bad := CommandConfig{Timeout: -1, SleepWindow: 1 << 40, MaxConcurrentRequests: 2e9, RequestVolumeThreshold: -1, ErrorPercentThreshold: -1}
-	_, err := BreakerConfig(bad)
+	_, _, err := Native(bad)
 	_, other := ClientSettings(bad)
 	if err == nil || other == nil || err.Error() != other.Error() {
 		t.Fatalf("%v, %v", err, other)

@@ -17,7 +17,7 @@ func contractConfig(volume int) CommandConfig {
 func TestContractOfTheNativeBreaker(t *testing.T) {
 	for _, volume := range []int{1, 5} {
 		t.Run(fmt.Sprint("volume=", volume), func(t *testing.T) {
-			cfg, err := BreakerConfig(contractConfig(volume))
+			cfg, _, err := Native(contractConfig(volume))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,7 +31,7 @@ func TestContractOfTheNativeBreaker(t *testing.T) {
 					}
 					return b
 				},
-				Failures: volume, OpenFor: time.Second, Probes: 1, ProbeTimeout: time.Second,
+				Failures: volume, OpenFor: time.Second + 1, Probes: 1, ProbeTimeout: time.Second + 1,
 			})
 		})
 	}

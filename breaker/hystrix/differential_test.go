@@ -21,7 +21,7 @@ import (
 // against the library's circuit, over random calls, results and pauses.
 //
 // At every step of every sequence the library decides as the reference model
-// does with the defects that the package's doc names, and the native breaker as
+// does with the defects that make the Differences, and the native breaker as
 // the model does without. In most sequences all but one of the defects, or all
 // of them, have no occasion: no step is taken after which they would make a
 // difference at once. Where none has, the library and the native breaker must
@@ -51,9 +51,9 @@ func TestSameDecisionsAsTheLibrary(t *testing.T) {
 			t.Errorf("%q happened %d times before there was a difference, want at least %d", name, saw.Edges[name], 10*atLeast)
 		}
 	}
-	for _, name := range defectNames {
-		if saw.Edges["difference: "+name] < atLeast {
-			t.Errorf("%q made the first difference %d times, want at least %d", name, saw.Edges["difference: "+name], atLeast)
+	for _, d := range Differences() {
+		if n := saw.Edges["difference: "+string(d)]; n < atLeast {
+			t.Errorf("was the first difference %d times, want at least %d: %s", n, atLeast, d)
 		}
 	}
 }
@@ -108,8 +108,9 @@ const (
 // the rarer more often. Late errors show only where the circuit is not judged by
 // an error.
 var occasions = []defect{
-	oldSuccess, judgedWhenAsked, cancelled, cancelled, lastNanosecond, lastNanosecond,
+	oldSuccess, judgedWhenAsked, cancelled, cancelled,
 	turnedAway, turnedAway, turnedAway, probeCounts, probeCounts, probeCounts, probesStart, probesStart, probesStart,
+	lateErrors | judgedWhenAsked, lateErrors | judgedWhenAsked, lateErrors | judgedWhenAsked, lateErrors | judgedWhenAsked,
 	lateErrors | judgedWhenAsked, lateErrors | judgedWhenAsked, lateErrors | judgedWhenAsked, lateErrors | judgedWhenAsked,
 }
 
@@ -249,8 +250,8 @@ func (d *duel) ask() {
 		if culprit != d.allowed && f.tickets[asOnTime].admitted == f.native {
 			culprit = lateErrors
 		}
-		if name := defectNames[culprit]; name != "" {
-			d.edge("difference: " + name)
+		if name := difference[culprit]; name != "" {
+			d.edge("difference: " + string(name))
 		}
 		d.diverse = true
 	}

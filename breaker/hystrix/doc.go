@@ -5,45 +5,16 @@
 //     [Configure] and their company are here under their old names. Each command
 //     runs on this project's own pieces.
 //   - Take the numbers: [ClientSettings] makes the settings of a
-//     resilience.Client, [BreakerConfig] those of a breaker, out of a
-//     [CommandConfig]. This is where to end.
+//     resilience.Client, [Native] those of a breaker, out of a [CommandConfig].
+//     This is where to end. [Compare] goes one step further.
 //   - Keep the library: [Engine] puts its circuits behind breaker.Breaker.
 //
 // # The same decisions
 //
-// A breaker by [BreakerConfig] admits and rejects what the library's circuit
-// of the same CommandConfig would, call by call: a test holds the two against
-// each other over random calls, results and pauses. It differs only where the
-// library does harm, each with its test:
-//
-//   - old success: in the library the success of a call that was admitted
-//     before the circuit opened closes it, within the sleep window too; if it
-//     comes after the circuit closed, it excuses new failures. Here it is old
-//     news.
-//   - judged when asked: the library looks at its numbers when the next call
-//     comes, so a success may open the circuit, and so may a pause in which
-//     old successes are forgotten; or a pause keeps it closed, and the sleep
-//     window begins with the call that ends it. Here a failure opens, when it
-//     is reported.
-//   - late errors: the library forgets requests after ten seconds, but errors
-//     only with the next error, up to a second later; so the error rate can be
-//     more than 100 %. Here both have one window.
-//   - cancelled: the library counts a cancelled call, or one whose own context
-//     ran out, as a healthy request, and a probe that is cancelled costs another
-//     sleep window. Here it says nothing, and the next call is the probe; and
-//     what ran out of a time of its own has failed.
-//   - turned away: in the library a call that finds the pool full counts as an
-//     error of the service, so that a burst of calls opens the circuit; and a
-//     short circuit whose fallback is slow counts against the circuit that has
-//     closed meanwhile. Here what was not sent says nothing.
-//   - probe's start: the library counts the sleep window from the start of the
-//     last probe, so that calls which take longer than that overlap and give a
-//     dead service no rest. Here there is one probe at a time, and the window
-//     begins when it has failed.
-//   - probe counts: in the library the success that closes the circuit is the
-//     first of the requests that may open it. Here it starts afresh.
-//   - last nanosecond: the library rejects at the very instant at which the
-//     sleep window ends. Here the window is over then.
+// A breaker by [Native] admits and rejects what the library's circuit of the
+// same CommandConfig would, call by call: a test holds the two against each
+// other over random calls, results and pauses. It differs only where the
+// library does harm, in ways that have names ([Difference]) and tests.
 //
 // # What else is different in a command
 //

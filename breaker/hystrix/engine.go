@@ -44,8 +44,8 @@ type EngineConfig struct {
 //
 //   - The circuit learns of results later, on a goroutine of its own, and
 //     forgets those that come while two thousand wait.
-//   - A success may open it, or a pause, and what else the package's doc calls
-//     judged when asked, late errors, probe's start and probe counts.
+//   - What remains of [JudgedWhenAsked], [LateErrors], [ProbeStarts] (probes do
+//     not overlap) and [ProbeCounts].
 //   - What is given to the library's SetLogger is called under locks, its own
 //     and ours: it must not call the breaker.
 //

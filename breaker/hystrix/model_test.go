@@ -6,7 +6,7 @@ import (
 	"github.com/holdfast-go/holdfast/breaker"
 )
 
-// defect is one of the differences that the package's doc names.
+// defect is one of the library's that makes a [Difference].
 type defect uint8
 
 const (
@@ -17,14 +17,13 @@ const (
 	turnedAway
 	probesStart
 	probeCounts
-	lastNanosecond
 
 	allDefects = 1<<iota - 1
 )
 
-var defectNames = map[defect]string{
-	oldSuccess: "old success", judgedWhenAsked: "judged when asked", lateErrors: "late errors", cancelled: "cancelled",
-	turnedAway: "turned away", probesStart: "probe's start", probeCounts: "probe counts", lastNanosecond: "last nanosecond",
+var difference = map[defect]Difference{
+	oldSuccess: OldSuccesses, judgedWhenAsked: JudgedWhenAsked, lateErrors: LateErrors, cancelled: CancelledCalls,
+	turnedAway: TurnedAwayCalls, probesStart: ProbeStarts, probeCounts: ProbeCounts,
 }
 
 // outcome is what a call came to, as hystrix tells them apart.
@@ -63,11 +62,8 @@ type ticket struct {
 
 func (m *model) has(d defect) bool { return m.defects&d != 0 }
 
-// over reports whether d has passed since m.since.
-func (m *model) over(now time.Time, d time.Duration) bool {
-	passed := now.Sub(m.since)
-	return passed > d || passed == d && !m.has(lastNanosecond)
-}
+// over reports whether more than d has passed since m.since.
+func (m *model) over(now time.Time, d time.Duration) bool { return now.Sub(m.since) > d }
 
 // due is when over will be true.
 func (m *model) due() time.Time {
