@@ -1,6 +1,7 @@
 package benchmarks_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/breaker/gobreaker"
+	"github.com/holdfast-go/holdfast/breaker/hystrix"
 )
 
 // BenchmarkEngine is a healthy call through the engines that are not ours,
@@ -27,7 +29,55 @@ func BenchmarkEngineReject(b *testing.B) {
 
 func engineStacks(tb testing.TB) []breakerStack {
 	tb.Helper()
-	return []breakerStack{gobreakerV1(), gobreakerV2(), gobreakerAdapter(tb)}
+	return []breakerStack{gobreakerV1(), gobreakerV2(), gobreakerAdapter(tb), hystrixGo(tb), hystrixAdapter(tb), hystrixCommand(tb)}
+}
+
+// hystrixAdapter is a circuit of hystrix-go behind breaker.Breaker: what Do
+// does besides (tickets, the timeout, two goroutines) is not in it.
+func hystrixAdapter(tb testing.TB) breakerStack {
+	tb.Helper()
+	engine, err := hystrix.NewEngine(hystrix.EngineConfig{Command: hystrix.CommandConfig{RequestVolumeThreshold: 1, SleepWindow: 3_600_000}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	closed, open := engine.New("adapter-closed"), engine.New("adapter-open")
+	start := time.Now()
+	for deadline := start.Add(5 * time.Second); open.State() != breaker.Open; {
+		p, _, _ := open.TryAcquire(start)
+		p.Done(breaker.Report{Result: breaker.Failure})
+		if time.Now().After(deadline) {
+			tb.Fatal("the circuit of hystrix-go does not open")
+		}
+	}
+	return breakerStack{
+		name: "holdfast-hystrix-engine",
+		ok: func() bool {
+			p, _, ok := closed.TryAcquire(start)
+			p.Done(breaker.Report{Result: breaker.Success, Start: start})
+			return ok
+		},
+		rejected: func() bool { _, _, ok := open.TryAcquire(start); return !ok },
+	}
+}
+
+// hystrixCommand is Do of breaker/hystrix, on holdfast's own pieces.
+func hystrixCommand(tb testing.TB) breakerStack {
+	tb.Helper()
+	for name, cfg := range map[string]hystrix.CommandConfig{
+		"bench-closed": {MaxConcurrentRequests: 100_000, Timeout: 60_000},
+		"bench-open":   {RequestVolumeThreshold: 1, SleepWindow: 3_600_000, Timeout: 60_000},
+	} {
+		if err := hystrix.ConfigureCommand(name, cfg); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	_ = hystrix.Do("bench-open", func() error { return errPeer }, nil)
+	good := func() error { return nil }
+	return breakerStack{
+		name:     "holdfast-hystrix",
+		ok:       func() bool { return hystrix.Do("bench-closed", good, nil) == nil },
+		rejected: func() bool { return errors.Is(hystrix.Do("bench-open", good, nil), hystrix.ErrCircuitOpen) },
+	}
 }
 
 func gobreakerAdapter(tb testing.TB) breakerStack {
