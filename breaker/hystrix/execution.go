@@ -44,6 +44,8 @@ func (c *Command) guarded(x *execution) error {
 		return errFlushed
 	case x.ctx != nil && x.ctx.Err() != nil:
 		return x.ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded): // before the function was begun: it is we who are slow
+		return ErrTimeout
 	}
 	return err
 }
