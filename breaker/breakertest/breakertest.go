@@ -1,10 +1,8 @@
-// Package breakertest is the contract of a breaker engine, as tests. The
-// native engine and the adapters of this repository pass it; run it on an
-// engine of your own:
-//
-//	func TestContract(t *testing.T) {
-//		breakertest.Run(t, breakertest.Subject{New: …, Failures: 5, OpenFor: time.Second, Probes: 1, ProbeTimeout: 10 * time.Second})
-//	}
+// Package breakertest is the contract of a breaker engine, as tests: states,
+// permits, time, leased probes, stale results, calls that panic or end their
+// goroutine, listeners that call back, Trip and Reset, races. The native engine
+// and the adapters of this repository pass it; run it on an engine of your own
+// with one [Run] in a test.
 //
 // Each case runs in a testing/synctest bubble, so an engine that reads time by
 // package time runs in virtual time. Nothing is skipped: what an engine cannot

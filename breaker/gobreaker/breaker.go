@@ -145,9 +145,6 @@ func (b *Breaker) TryAcquire(time.Time) (p breaker.Permit, retryAfter time.Durat
 // whatever ReadyToTrip says. The library cannot be told to, so another takes
 // its place, opened by one failure.
 func (b *Breaker) Trip(breaker.Reason) {
-	if b.cur.Load().is(breaker.Open) {
-		return
-	}
 	in := b.fresh()
 	in.tripping = true
 	if done, err := in.lib.Allow(); err == nil {

@@ -1,6 +1,7 @@
 package gobreaker
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -70,26 +71,35 @@ func TestLateProbes(t *testing.T) {
 //nolint:forbidigo // synctest bubble
 func TestLeasesAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b, err := New("x", Config{Settings: sony.Settings{MaxRequests: 1 << 31}, ProbeTimeout: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Trip(breaker.Reason{})
-		time.Sleep(time.Minute + 1)
-		most := 0
-		for i := range 20_000 {
-			p := admit(t, b)
-			if i%2 == 0 {
-				p.Done(breaker.Report{Result: breaker.Ignored})
-			} // the others are lost, a thousand each second
-			time.Sleep(time.Millisecond / 2)
-			most = max(most, cap(b.leases))
-		}
-		if most > 5000 {
-			t.Errorf("%d leases kept, want about the 1000 that are out", most)
-		}
-		if c := b.Counts(); c.Requests-c.TotalExclusions > 1001 {
-			t.Errorf("got %+v, want 1000 out", c)
+		for _, tt := range []struct {
+			lease time.Duration
+			lost  func(i int) bool
+			most  int // leases kept
+		}{
+			{time.Second, func(i int) bool { return i%2 == 0 }, 5000}, // a thousand a second, and as many that report
+			{24 * time.Hour, func(i int) bool { return i == 0 }, 10},
+		} {
+			b, err := New("x", Config{Settings: sony.Settings{MaxRequests: 1 << 31}, ProbeTimeout: tt.lease})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Trip(breaker.Reason{})
+			time.Sleep(time.Minute + 1)
+			most := 0
+			for i := range 20_000 {
+				p := admit(t, b)
+				if !tt.lost(i) {
+					p.Done(breaker.Report{Result: breaker.Ignored})
+				}
+				time.Sleep(time.Millisecond / 2)
+				most = max(most, cap(b.leases))
+			}
+			if most > tt.most {
+				t.Errorf("%d leases kept, want at most %d", most, tt.most)
+			}
+			if c := b.Counts(); c.Requests-c.TotalExclusions > 1001 {
+				t.Errorf("got %+v, want 1000 out", c)
+			}
 		}
 	})
 }
@@ -152,6 +162,61 @@ func TestIdle(t *testing.T) {
 			want(false)
 			b.Reset(breaker.Reason{})
 			want(true)
+			callN(t, b, 5, breaker.Success)
+			for b.State() == breaker.Closed {
+				callN(t, b, 1, breaker.Failure)
+			}
+			want(false)
+			time.Sleep(2 * time.Minute)
+			callN(t, b, 1, breaker.Success)
+			want(true)
 		}
 	})
+}
+
+// A ReadyToTrip that panics takes its failure with it and nothing else; one
+// that asks for the state gets it, though the library holds its lock.
+func TestReadyToTripMisbehaves(t *testing.T) {
+	var b *Breaker
+	asked := 0
+	b, err := New("x", Config{Settings: sony.Settings{ReadyToTrip: func(c sony.Counts) bool {
+		if asked++; asked == 1 {
+			panic("ready")
+		}
+		return b.State() == breaker.Closed && c.ConsecutiveFailures >= 3
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if got := recover(); got != "ready" {
+				t.Errorf("recovered %v, want the panic of ReadyToTrip", got)
+			}
+		}()
+		callN(t, b, 1, breaker.Failure)
+	}()
+	callN(t, b, 2, breaker.Failure)
+	wantState(t, b, breaker.Open)
+}
+
+// A breaker takes little memory: a Group may hold thousands.
+func TestSize(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector adds to it")
+	}
+	e, err := NewEngine(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 1000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range n {
+		e.New("x")
+	}
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) / n; got > 1024 {
+		t.Errorf("%d bytes a breaker, want at most 1024", got)
+	}
 }

@@ -1,7 +1,7 @@
 // Package gobreaker puts github.com/sony/gobreaker/v2 behind
 // [breaker.Breaker], from the Settings that a team has: those of v2 as they
-// are, those of v1 by [FromV1]. The library decides; its functions in the
-// Settings are called as before.
+// are, those of v1 by [FromV1]. The library decides, and ReadyToTrip runs under
+// its lock as before; it may ask for the state.
 //
 //	engine, err := gobreaker.NewEngine(gobreaker.Config{Settings: settings})
 //	client, err := resilience.New(resilience.Config{Nodes: nodes, Engine: engine})
@@ -30,6 +30,8 @@
 //   - now: the library reads time.Now itself, so its breakers do not run in
 //     simulated time (they do in a testing/synctest bubble).
 //   - allocations: its Allow makes a closure, one allocation a call.
+//
+// A breaker takes half a kilobyte, and 24 bytes for each bucket of BucketPeriod.
 //
 // [Native] says how the same settings run on the native engine, and in what it
 // would decide otherwise; [Nearest] and [Compare] go one step further.
