@@ -25,25 +25,11 @@ func TestMain(m *testing.M) {
 }
 
 // naive is a client without any resilience: random choice and one attempt.
-type naive struct{}
+type naive struct{ OverHTTP }
 
 func (naive) Name() string { return "naive" }
 
 func (naive) Info() Info { return Info{What: "a client without any resilience"} }
-
-func (naive) Serve(l net.Listener, hello *Hello) error {
-	return ServeHTTP(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		route := Get
-		if r.Method == http.MethodPost {
-			route = Post
-		}
-		node, err := hello.Serve(r.Context(), Request{Route: route, ID: r.Header.Get(RequestID), Attempt: 1})
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-		}
-		_, _ = io.WriteString(w, node)
-	}))
-}
 
 func (naive) Dial(cfg ClientConfig) (Client, error) { return naiveClient{cfg}, nil }
 
@@ -56,11 +42,10 @@ func (c naiveClient) Do(ctx context.Context, route Route, id string) (string, er
 		e.End = time.Now()
 		c.cfg.Journal.Add(e)
 	}()
-	req, err := http.NewRequestWithContext(ctx, route.Method(), "http://"+n.Addr, nil)
+	req, err := NewRequest(ctx, "http://"+n.Addr, route, id)
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set(RequestID, id)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		var op *net.OpError
@@ -69,6 +54,9 @@ func (c naiveClient) Do(ctx context.Context, route Route, id string) (string, er
 	}
 	defer resp.Body.Close()
 	node, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
 	return string(node), err
 }
 

@@ -293,7 +293,8 @@ func (r *Run) first(list []Entry, kind EntryKind, node string, client int, from,
 	return never
 }
 
-// medianMs is nil if there are none, or the most never happened.
+// medianMs is nil if there are none, or more than half never happened. Of an
+// even number it is the lower one.
 func medianMs(list []float64) *float64 {
 	slices.SortFunc(list, func(a, b float64) int {
 		switch {
@@ -304,10 +305,11 @@ func medianMs(list []float64) *float64 {
 		}
 		return 1
 	})
-	if len(list) == 0 || list[len(list)/2] == never {
+	middle := (len(list) - 1) / 2
+	if len(list) == 0 || list[middle] == never {
 		return nil
 	}
-	return &list[len(list)/2]
+	return &list[middle]
 }
 
 // LoadQuality is whether the load was what it should be.
