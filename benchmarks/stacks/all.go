@@ -12,6 +12,7 @@ func All() []harness.Stack {
 		Backoff{},
 		GoBreaker{},
 		Hystrix{},
+		Failsafe{},
 		GoMicro{},
 		HAProxy{},
 		Nginx{},

@@ -87,7 +87,9 @@ func dial(t *testing.T, stack harness.Stack, addrs ...string) (harness.Client, f
 	}
 }
 
-func libraries() []harness.Stack { return []harness.Stack{Backoff{}, GoBreaker{}, Hystrix{}} }
+func libraries() []harness.Stack {
+	return []harness.Stack{Backoff{}, GoBreaker{}, Hystrix{}, Failsafe{}}
+}
 
 // Every library goes on to the other node, numbers its attempts, and writes
 // them down.

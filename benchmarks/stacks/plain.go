@@ -33,21 +33,33 @@ type statusError int
 func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
 // attempt makes one attempt and returns the ID of the node that answered.
-func (p *plain) attempt(ctx context.Context, route harness.Route, id string, number int, node harness.Node) (answer string, err error) {
-	e := harness.Entry{Kind: harness.TriedNode, Route: route, ID: id, Attempt: number, Node: node.ID, Start: time.Now()}
-	defer func() {
-		e.End = time.Now()
+func (p *plain) attempt(ctx context.Context, route harness.Route, id string, number int, node harness.Node) (who string, err error) {
+	err = p.watch(route, id, number, node, func() error {
+		req, err := harness.NewRequest(ctx, "http://"+node.Addr, route, id)
 		if err != nil {
-			e.Detail, e.NotSent = err.Error(), notSent(err)
+			return err
 		}
-		p.cfg.Journal.Add(e)
-	}()
-	req, err := harness.NewRequest(ctx, "http://"+node.Addr, route, id)
+		req.Header.Set(harness.AttemptHeader, strconv.Itoa(number))
+		who, err = answer(p.client.Do(req))
+		return err
+	})
+	return who, err
+}
+
+// watch makes one attempt and writes it to the journal.
+func (p *plain) watch(route harness.Route, id string, number int, node harness.Node, attempt func() error) error {
+	e := harness.Entry{Kind: harness.TriedNode, Route: route, ID: id, Attempt: number, Node: node.ID, Start: time.Now()}
+	err := attempt()
+	e.End = time.Now()
 	if err != nil {
-		return "", err
+		e.Detail, e.NotSent = err.Error(), notSent(err)
 	}
-	req.Header.Set(harness.AttemptHeader, strconv.Itoa(number))
-	resp, err := p.client.Do(req)
+	p.cfg.Journal.Add(e)
+	return err
+}
+
+// answer reads a response: the ID of the node, or why there is none.
+func answer(resp *http.Response, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}

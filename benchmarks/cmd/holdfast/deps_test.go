@@ -22,6 +22,9 @@ func TestModules(t *testing.T) {
 		"github.com/cenkalti/backoff/v4",
 		"github.com/HdrHistogram/hdrhistogram-go",
 		"github.com/afex/hystrix-go",
+		"github.com/bits-and-blooms/bitset",
+		"github.com/failsafe-go/failsafe-go",
+		"github.com/influxdata/tdigest",
 		"github.com/sony/gobreaker/v2",
 		"go-micro.dev/v5", // and what its client, server and HTTP transport need:
 		"github.com/golang/protobuf",
