@@ -55,7 +55,7 @@ var rooms = []room{
 	{floor: 3, path: "wrapper/idempotency", alone: true},
 
 	{floor: 4, path: "resilience/resiliencetest"},
-	{floor: 4, path: "resilience/board", tests: []string{hystrix}},
+	{floor: 4, path: "resilience/board", tests: []string{hystrix, gobreaker}},
 	{floor: 4, path: "breaker/hystrix", third: []string{hystrix}}, // an engine, and commands that are clients
 	{floor: 4, path: "wrapper/httpwrap"},
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},

@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	sony "github.com/sony/gobreaker/v2"
+
 	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/breaker/gobreaker"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/resilience/resiliencetest"
 	"github.com/holdfast-go/holdfast/selector"
@@ -131,8 +134,13 @@ func TestShape(t *testing.T) {
 // commands are the events of one frame, by name.
 func commands(t *testing.T, b *Board) (map[string]hystrixCommand, map[string]hystrixPool) {
 	t.Helper()
+	return decoded(t, appendHystrix(b.State()))
+}
+
+func decoded(t *testing.T, frame []byte) (map[string]hystrixCommand, map[string]hystrixPool) {
+	t.Helper()
 	all, pools := make(map[string]hystrixCommand), make(map[string]hystrixPool)
-	for line := range strings.SplitSeq(string(appendHystrix(b.State())), "\n\n") {
+	for line := range strings.SplitSeq(string(frame), "\n\n") {
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
 			continue
@@ -417,6 +425,128 @@ func TestEngines(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGobreaker: sony's engine for the nodes and for the service.
+func TestGobreaker(t *testing.T) {
+	t.Parallel()
+	engine := func(timeout time.Duration) breaker.Engine {
+		e, err := gobreaker.NewEngine(gobreaker.Config{Settings: sony.Settings{Timeout: timeout}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	b := newBoard(t, Config{})
+	c := realClient(t, b, config{
+		Service: "s", Nodes: addrs(2), Engine: engine(7 * time.Minute), ServiceEngine: engine(9 * time.Minute),
+		Settings: sets{Attempts: 1, Strategy: "round-robin"},
+	})
+	for range 14 {
+		_ = c.Do(t.Context(), resilience.Safe("m"), func(_ context.Context, n *selector.Node) error { return errOp })
+	}
+	all, _ := commands(t, b)
+	for name, sleep := range map[string]uint32{"s": 540_000, "s/10.0.0.1:8080": 420_000} {
+		got := all[name]
+		open := name == "s" // the nodes have failed three times each by then
+		if got.CircuitBreakerOpen != open || !got.CircuitBreakerEnabled || got.CircuitBreakerSleepWindow != sleep ||
+			got.CircuitBreakerRequestVolumeThreshold != 6 || got.CircuitBreakerErrorThresholdPercent != 100 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := b.State().Services[0].Calls; got.Latency.Count != 6 {
+		t.Errorf("%+v, want the six that were made", got)
+	}
+}
+
+// TestConverted: what becomes of a state, field by field.
+func TestConverted(t *testing.T) {
+	t.Parallel()
+	at := time.UnixMilli(1_700_000_000_123)
+	st := State{At: at, Services: []Service{{
+		Name: "s", InFlight: 3, Peak: 5, Settings: &sets{Bulkhead: 8},
+		Calls: Window{
+			Total: 100, Succeeded: 40, Answered: 10, Failed: 15, TimedOut: 12, Rejected: 8, ShortCircuited: 6, Abandoned: 9, FellBack: 4, FallbackFailed: 2,
+			Latency: Latency{Mean: 7.9, Min: .1, P25: 2.5, P50: 5, P75: 7, P90: 9, P95: 11, P99: 20, P995: 30, Max: 40},
+		},
+		Nodes: []Node{{
+			ID: "n", Ejected: true, InFlight: 2, Breaker: &Breaker{State: "closed"},
+			Attempts: Window{Total: 7, Failed: 7},
+		}},
+	}}}
+	all, pools := decoded(t, appendHystrix(st))
+	got := []any{all["s"], pools["s"], all["s/n"]}
+	latency := hystrixLatency{0, 2, 5, 7, 9, 11, 20, 30, 40}
+	want := []any{
+		hystrixCommand{
+			Type: "HystrixCommand", Name: "s", Group: "s", Time: 1_700_000_000_123, ReportingHosts: 1,
+			RequestCount: 100, ErrorCount: 41, ErrorPct: 41,
+			RollingCountBadRequests: 10, RollingCountExceptionsThrown: 37, RollingCountFailure: 15, RollingCountFallbackFailure: 2,
+			RollingCountFallbackSuccess: 4, RollingCountShortCircuited: 6, RollingCountSuccess: 40, RollingCountThreadPoolRejected: 8,
+			RollingCountTimeout: 12, CurrentConcurrentExecutionCount: 3,
+			LatencyExecuteMean: 7, LatencyExecute: latency, LatencyTotalMean: 7, LatencyTotal: latency,
+			ExecutionIsolationStrategy: "THREAD", ExecutionIsolationSemaphoreMaxConcurrentRequests: 8, RollingStatsWindow: 10_000,
+		},
+		hystrixPool{
+			Type: "HystrixThreadPool", Name: "s", ReportingHosts: 1, CurrentActiveCount: 3,
+			CurrentCorePoolSize: 8, CurrentLargestPoolSize: 8, CurrentMaximumPoolSize: 8, CurrentPoolSize: 8,
+			RollingMaxActiveThreads: 5, RollingCountThreadsExecuted: 86, RollingStatsWindow: 10_000,
+		},
+		hystrixCommand{
+			Type: "HystrixCommand", Name: "s/n", Group: "s", Time: 1_700_000_000_123, ReportingHosts: 1,
+			RequestCount: 7, ErrorCount: 7, ErrorPct: 100, CircuitBreakerOpen: true,
+			RollingCountFailure: 7, CurrentConcurrentExecutionCount: 2,
+			ExecutionIsolationStrategy: "THREAD", ExecutionIsolationThreadPoolKeyOverride: "s",
+			ExecutionIsolationThreadInterruptOnTimeout: true, CircuitBreakerErrorThresholdPercent: 33, RollingStatsWindow: 10_000,
+		},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+// TestInFlight: calls within the bulkhead, and attempts where there is none; the
+// most of them is remembered for ten seconds.
+func TestInFlight(t *testing.T) {
+	t.Parallel()
+	for _, bulkhead := range []int{0, 5} {
+		bench := resiliencetest.New(1)
+		bench.Node("a", steps(fails(resilience.NotSent), reply{After: 100 * tick}))
+		b := newBoard(t, Config{})
+		c := benchClient(t, bench, b, config{Service: "s", Settings: sets{Bulkhead: bulkhead, Backoff: resilience.BackoffSettings{Initial: time.Second, Max: time.Second}}})
+		look := func() (now, most int) { sv := b.State().Services[0]; return sv.InFlight, sv.Peak }
+		pausing := 0 // within the bulkhead, and no attempt
+		if bulkhead > 0 {
+			pausing = 1
+		}
+		var retrying bool
+		bench.Run(func() {
+			bench.Go(func() { _ = c.Do(context.Background(), resilience.Safe("m"), bench.Op) })
+			bench.Sleep(tick)
+			if now, _ := look(); now != pausing {
+				t.Errorf("bulkhead %d: %d in flight in the pause, want %d", bulkhead, now, pausing)
+			}
+			for !retrying && bench.Elapsed() < 2*time.Second {
+				bench.Sleep(10 * tick)
+				now, _ := look()
+				retrying = bench.Attempts("a") > 1
+				if retrying && now != 1 {
+					t.Errorf("bulkhead %d: %d in flight at the retry, want 1", bulkhead, now)
+				}
+			}
+			bench.Sleep(5 * time.Second)
+			if now, most := look(); now != 0 || most != 1 {
+				t.Errorf("bulkhead %d: %d in flight, and at most %d, some seconds later", bulkhead, now, most)
+			}
+			bench.Sleep(10 * time.Second)
+			if now, most := look(); now != 0 || most != 0 {
+				t.Errorf("bulkhead %d: %d in flight, and at most %d, long after", bulkhead, now, most)
+			}
+		})
+		if !retrying {
+			t.Error("there was no retry")
+		}
 	}
 }
 

@@ -99,3 +99,18 @@ func TestPercentiles(t *testing.T) {
 		t.Error("nothing has a percentile or a mean")
 	}
 }
+
+// TestPartIsUsedAgain, and knows nothing of what was in it.
+func TestPartIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	p := new(part)
+	for i, d := range []time.Duration{time.Second, time.Millisecond, time.Minute} {
+		p.clear(int64(i) + 1)
+		p.add(d)
+		h := new(histogram)
+		h.merge(p)
+		if h.count != 1 || h.least != d || h.most != d {
+			t.Errorf("%v: %d, from %v to %v", d, h.count, h.least, h.most)
+		}
+	}
+}

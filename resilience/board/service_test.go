@@ -128,6 +128,28 @@ func TestNodesComeAndGo(t *testing.T) {
 	wantShown(t, b, "s: z=0")
 }
 
+// TestOldSetIsNotAdopted: who looked at the set before another did, and comes
+// back later, changes nothing.
+func TestOldSetIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t, Config{})
+	src := &swapping{}
+	engine := &askedEngine{}
+	realClient(t, b, config{Service: "s", Nodes: src, Engine: engine})
+	s := b.list()[0]
+	seen, goOn := make(chan struct{}), make(chan struct{})
+	engine.hold(func() { close(seen); <-goOn })
+	done := make(chan struct{})
+	go func() { defer close(done); s.adopt() }() // looks at the set of three …
+	<-seen
+	src.swap(2) // … which has five now
+	close(goOn)
+	<-done
+	if n := len(*s.nodes.Load()); n != 5 {
+		t.Errorf("%d nodes, want the 5 of the newer set", n)
+	}
+}
+
 // TestStackedByHand: without a client there are counts, by service and node,
 // and no more names than may be.
 func TestStackedByHand(t *testing.T) {

@@ -161,8 +161,12 @@ func TestStuckWatcherIsDropped(t *testing.T) {
 		if n := b.watching(); n != 2 {
 			t.Errorf("%d watch after %v: dropped too soon", n, time.Since(begin))
 		}
-		_ = conn.Close()
 		time.Sleep(time.Until(begin.Add(5*time.Second + tick)))
+		synctest.Wait()
+		if n := b.watching(); n != 1 {
+			t.Errorf("%d watch after %v, want the one who has read so far", n, time.Since(begin))
+		}
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if n := b.watching(); n != 0 {
 			t.Errorf("%d watch after %v, want none", n, time.Since(begin))
@@ -267,23 +271,21 @@ func TestNothingToShow(t *testing.T) {
 	}
 }
 
-// askedEngine counts how often its breakers are asked for their state, and
-// panics when it is told to.
+// askedEngine counts how often its breakers are asked for their state, and does
+// something at the next time.
 type askedEngine struct {
 	asked atomic.Int64
-	panic atomic.Bool
-	wait  chan struct{} // nil: does not
+	next  atomic.Pointer[func()]
 }
+
+func (e *askedEngine) hold(f func()) { e.next.Store(&f) }
 
 func (e *askedEngine) New(string) breaker.Breaker { return e }
 
 func (e *askedEngine) State() breaker.State {
 	e.asked.Add(1)
-	if e.wait != nil {
-		<-e.wait
-	}
-	if e.panic.Load() {
-		panic("boom")
+	if f := e.next.Swap(nil); f != nil {
+		(*f)()
 	}
 	return breaker.Closed
 }
@@ -301,7 +303,8 @@ func TestOneLookForAll(t *testing.T) {
 		b := newBoard(t, Config{})
 		engine := &askedEngine{}
 		c := realClient(t, b, config{Service: "s", Engine: engine})
-		engine.wait = make(chan struct{}) // from now on, being asked takes a while
+		wait := make(chan struct{})
+		engine.hold(func() { <-wait })
 		look := func() []byte { return b.hystrix.of(b.second(), func() []byte { return appendHystrix(b.State()) }) }
 		engine.asked.Store(0)
 		frames := make(chan string, 10)
@@ -316,7 +319,7 @@ func TestOneLookForAll(t *testing.T) {
 			t.Error(err)
 		}
 		realClient(t, b, config{Service: "another"})
-		close(engine.wait)
+		close(wait)
 		first := <-frames
 		for range 9 {
 			if f := <-frames; f != first {
@@ -331,7 +334,7 @@ func TestOneLookForAll(t *testing.T) {
 			t.Errorf("asked again in the same second: %d times, then %d", perLook, n)
 		}
 		time.Sleep(time.Second)
-		engine.panic.Store(true)
+		engine.hold(func() { panic("boom") })
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -340,7 +343,6 @@ func TestOneLookForAll(t *testing.T) {
 			}()
 			look()
 		}()
-		engine.panic.Store(false)
 		if f := string(look()); f == first {
 			t.Error("no new frame after a panic")
 		}
