@@ -32,7 +32,7 @@ func BenchmarkFrame(b *testing.B) {
 			b.ReportAllocs()
 			size := 0
 			for b.Loop() {
-				size = len(appendHystrix(board.State()))
+				size = len(frame(board.State()))
 			}
 			b.ReportMetric(float64(size), "bytes/frame")
 		})
@@ -67,7 +67,7 @@ func BenchmarkSecond(b *testing.B) {
 				defer conns[i].Close()
 			}
 			for b.Loop() {
-				frame := appendHystrix(board.State())
+				frame := frame(board.State())
 				for _, c := range conns {
 					if _, err := c.Write(frame); err != nil {
 						b.Fatal(err)

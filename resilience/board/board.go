@@ -87,7 +87,8 @@ type Board struct {
 
 	stacked atomic.Pointer[map[string]*service] // by hand: see Observe
 
-	hystrix frames
+	hystrix   frames
+	farewells farewells // for who makes a frame of it
 
 	mu       sync.Mutex
 	services []*service // by name, then by age
@@ -107,7 +108,7 @@ func New(cfg Config) (*Board, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	b := &Board{cfg: cfg, epoch: clock.System.Now(), free: cfg.Nodes, watchers: make(map[*watcher]context.CancelCauseFunc)}
+	b := &Board{cfg: cfg, epoch: clock.System.Now(), free: cfg.Nodes, watchers: make(map[*watcher]context.CancelCauseFunc), farewells: make(farewells)}
 	b.stacked.Store(&map[string]*service{})
 	return b, nil
 }

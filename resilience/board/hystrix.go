@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/internal/clock"
 )
 
 // serveHystrix streams what a Hystrix dashboard shows: each second one
@@ -18,36 +19,81 @@ import (
 // its bulkhead.
 func (b *Board) serveHystrix(w http.ResponseWriter, r *http.Request) {
 	b.stream(w, r, func(second int64) []byte {
-		return b.hystrix.of(second, func() []byte { return appendHystrix(b.State()) })
+		return b.hystrix.of(second, func() []byte { return b.farewells.frame(hystrixEvents(b.State())) })
 	})
 }
 
-func appendHystrix(st State) []byte {
-	if len(st.Services) == 0 {
-		return []byte(": no client yet\n\n")
-	}
-	var buf bytes.Buffer
-	send := func(event any) {
-		text, err := json.Marshal(event)
-		if err != nil { // they are plain structs
-			panic(err)
-		}
-		buf.WriteString("data: ")
-		buf.Write(text)
-		buf.WriteString("\n\n")
-	}
+// hystrixEvents are those of one second.
+func hystrixEvents(st State) (commands []hystrixCommand, pools []hystrixPool) {
 	seen := make(names)
 	for i := range st.Services {
 		sv := &st.Services[i]
 		name := seen.unique(label(sv.Name, "holdfast"))
-		send(serviceCommand(sv, name, st.At))
-		send(servicePool(sv, name))
+		commands = append(commands, serviceCommand(sv, name, st.At))
+		pools = append(pools, servicePool(sv, name))
 		for j := range sv.Nodes {
 			n := &sv.Nodes[j]
-			send(nodeCommand(sv, n, name, seen.unique(name+"/"+label(n.ID, "node")), st.At))
+			commands = append(commands, nodeCommand(sv, n, name, seen.unique(name+"/"+label(n.ID, "node")), st.At))
 		}
 	}
+	return commands, pools
+}
+
+// farewells are the names that were shown. A dashboard keeps the last it heard
+// of one, for good: so each that is no longer there is shown for some more
+// seconds, with nothing in it.
+type farewells map[string]*farewell
+
+type farewell struct {
+	group string
+	pool  bool
+	left  int // seconds to be shown for
+}
+
+const farewellSeconds = 10
+
+func (f farewells) frame(commands []hystrixCommand, pools []hystrixPool) []byte {
+	for name, of := range f {
+		if of.left--; of.left < 0 {
+			delete(f, name)
+		}
+	}
+	for i := range commands {
+		f[commands[i].Name] = &farewell{group: commands[i].Group, left: farewellSeconds}
+	}
+	for i := range pools {
+		f[pools[i].Name].pool = true
+	}
+	for name, of := range f {
+		if of.left == farewellSeconds {
+			continue
+		}
+		commands = append(commands, command(name, of.group, &Window{}, nil, clock.System.Now()))
+		if of.pool {
+			pools = append(pools, servicePool(&Service{}, name))
+		}
+	}
+	if len(commands) == 0 {
+		return []byte(": no client yet\n\n")
+	}
+	var buf bytes.Buffer
+	for i := range commands {
+		appendEvent(&buf, &commands[i])
+	}
+	for i := range pools {
+		appendEvent(&buf, &pools[i])
+	}
 	return buf.Bytes()
+}
+
+func appendEvent(buf *bytes.Buffer, event any) {
+	text, err := json.Marshal(event)
+	if err != nil { // they are plain structs
+		panic(err)
+	}
+	buf.WriteString("data: ")
+	buf.Write(text)
+	buf.WriteString("\n\n")
 }
 
 func serviceCommand(sv *Service, name string, at time.Time) hystrixCommand {

@@ -131,10 +131,13 @@ func TestShape(t *testing.T) {
 	}
 }
 
+// frame is the stream's frame of a state that is the first to be shown.
+func frame(st State) []byte { return make(farewells).frame(hystrixEvents(st)) }
+
 // commands are the events of one frame, by name.
 func commands(t *testing.T, b *Board) (map[string]hystrixCommand, map[string]hystrixPool) {
 	t.Helper()
-	return decoded(t, appendHystrix(b.State()))
+	return decoded(t, frame(b.State()))
 }
 
 func decoded(t *testing.T, frame []byte) (map[string]hystrixCommand, map[string]hystrixPool) {
@@ -190,7 +193,7 @@ func TestDashboardFinds(t *testing.T) {
 	b := newBoard(t, Config{})
 	realClient(t, b, config{})
 	checked := 0
-	for line := range strings.SplitSeq(string(appendHystrix(b.State())), "\n\n") {
+	for line := range strings.SplitSeq(string(frame(b.State())), "\n\n") {
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
 			continue
@@ -475,7 +478,7 @@ func TestConverted(t *testing.T) {
 			Attempts: Window{Total: 7, Failed: 7},
 		}},
 	}}}
-	all, pools := decoded(t, appendHystrix(st))
+	all, pools := decoded(t, frame(st))
 	got := []any{all["s"], pools["s"], all["s/n"]}
 	latency := hystrixLatency{0, 2, 5, 7, 9, 11, 20, 30, 40}
 	want := []any{
@@ -547,6 +550,48 @@ func TestInFlight(t *testing.T) {
 		if !retrying {
 			t.Error("there was no retry")
 		}
+	}
+}
+
+// TestFarewell: what is no longer there is shown empty for ten seconds, so that
+// no dashboard keeps its last figures.
+func TestFarewell(t *testing.T) {
+	t.Parallel()
+	busy := func(services ...Service) State {
+		for i := range services {
+			services[i].Calls.Total = 100
+			for j := range services[i].Nodes {
+				services[i].Nodes[j] = Node{ID: services[i].Nodes[j].ID, Ejected: true, Attempts: Window{Total: 50}}
+			}
+		}
+		return State{Services: services}
+	}
+	f := make(farewells)
+	f.frame(hystrixEvents(busy(Service{Name: "s", Nodes: []Node{{ID: "a"}, {ID: "b"}}}, Service{Name: "x"})))
+	for second := range 12 {
+		all, pools := decoded(t, f.frame(hystrixEvents(busy(Service{Name: "s", Nodes: []Node{{ID: "a"}}}))))
+		if got := all["s/a"]; got.RequestCount != 50 || all["s"].RequestCount != 100 || pools["s"].RollingCountThreadsExecuted != 100 {
+			t.Errorf("second %d: what is still there: %+v", second, got)
+		}
+		for name, group := range map[string]string{"s/b": "s", "x": "x"} {
+			got, shown := all[name]
+			if want := second < 10; shown != want {
+				t.Errorf("second %d: %s is shown: %v, want %v", second, name, shown, want)
+			}
+			if shown && (got.Group != group || got.RequestCount != 0 || got.CircuitBreakerOpen) {
+				t.Errorf("second %d: %+v", second, got)
+			}
+		}
+		if _, shown := pools["x"]; shown != (second < 10) || len(pools) > 2 {
+			t.Errorf("second %d: pools %v", second, pools)
+		}
+	}
+	if len(f) != 2 {
+		t.Errorf("%d names are remembered, want the 2 there are", len(f))
+	}
+	all, _ := decoded(t, f.frame(hystrixEvents(busy(Service{Name: "s", Nodes: []Node{{ID: "a"}, {ID: "b"}}}))))
+	if all["s/b"].RequestCount != 50 {
+		t.Errorf("back again: %+v", all["s/b"])
 	}
 }
 

@@ -104,7 +104,7 @@ func TestStreamEachSecond(t *testing.T) {
 		defer conn.Close()
 		s := read(t, conn)
 		for i, want := range []time.Duration{300 * tick, time.Second, 2 * time.Second, 3 * time.Second} {
-			for _, kind := range []string{`"HystrixCommand","name":"s"`, `"HystrixThreadPool","name":"s"`, `"HystrixCommand","name":"s/node"`} {
+			for _, kind := range []string{`"HystrixCommand","name":"s"`, `"HystrixCommand","name":"s/node"`, `"HystrixThreadPool","name":"s"`} {
 				data, ok := s.next()
 				if !ok || !strings.Contains(data, kind) {
 					t.Fatalf("round %d: %s, want a %s", i, data, kind)
@@ -266,7 +266,7 @@ func TestRequests(t *testing.T) {
 func TestNothingToShow(t *testing.T) {
 	t.Parallel()
 	b := newBoard(t, Config{})
-	if got := string(appendHystrix(b.State())); !strings.HasPrefix(got, ":") || !strings.HasSuffix(got, "\n\n") {
+	if got := string(frame(b.State())); !strings.HasPrefix(got, ":") || !strings.HasSuffix(got, "\n\n") {
 		t.Errorf("%q, want a comment", got)
 	}
 }
@@ -305,7 +305,7 @@ func TestOneLookForAll(t *testing.T) {
 		c := realClient(t, b, config{Service: "s", Engine: engine})
 		wait := make(chan struct{})
 		engine.hold(func() { <-wait })
-		look := func() []byte { return b.hystrix.of(b.second(), func() []byte { return appendHystrix(b.State()) }) }
+		look := func() []byte { return b.hystrix.of(b.second(), func() []byte { return frame(b.State()) }) }
 		engine.asked.Store(0)
 		frames := make(chan string, 10)
 		for range 10 {
