@@ -42,7 +42,7 @@ func bench1(t *testing.T, cfg BenchConfig) *Run {
 	}
 	arrivals := 0
 	for i := range cfg.Plan.Processes {
-		w := Workload{Seed: cfg.Plan.Seed*1009 + uint64(i), Rate: cfg.Plan.Rate / float64(cfg.Plan.Processes), Duration: cfg.Plan.Total()}
+		w := Workload{Seed: cfg.Plan.Seed*1009 + uint64(i), Rate: cfg.Plan.Rate / float64(cfg.Plan.Processes), Duration: cfg.Plan.Total(), Clients: cfg.Plan.Clients}
 		arrivals += len(w.Arrivals())
 	}
 	if len(run.Shots) != arrivals {

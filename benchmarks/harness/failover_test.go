@@ -18,6 +18,9 @@ import (
 
 // The test binary plays the experiment's processes, too.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == asProxy {
+		runProxy()
+	}
 	if len(os.Args) > 1 && os.Args[1] == RoleCommand {
 		os.Exit(RunRole([]Stack{naive{}}, os.Stdin, os.Stdout))
 	}
