@@ -2,6 +2,7 @@ package benchmarks_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,36 @@ func BenchmarkEngineReject(b *testing.B) {
 	for _, s := range engineStacks(b) {
 		runBreaker(b, s.name, s.rejected)
 	}
+}
+
+// BenchmarkEngineRatio is the adapter's healthy call as a multiple of the bare
+// library's. Batches of the two alternate and the middle of their ratios
+// counts, so that it holds on a machine that does other things as well.
+func BenchmarkEngineRatio(b *testing.B) {
+	adapter := gobreakerAdapter(b)
+	for _, bare := range []breakerStack{gobreakerV1(), gobreakerV2()} {
+		b.Run("bare="+bare.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var ratios []float64
+			for b.Loop() {
+				ratios = append(ratios, batch(b, adapter.ok)/batch(b, bare.ok))
+			}
+			slices.Sort(ratios)
+			b.ReportMetric(ratios[len(ratios)/2], "×bare")
+			b.ReportMetric(0, "ns/op") // of a pair of batches: of no use
+		})
+	}
+}
+
+// batch is how long a batch of calls takes, in seconds.
+func batch(b *testing.B, ok func() bool) float64 {
+	start := time.Now()
+	for range 200 {
+		if !ok() {
+			b.Fatal("not as expected")
+		}
+	}
+	return time.Since(start).Seconds()
 }
 
 func engineStacks(tb testing.TB) []breakerStack {
