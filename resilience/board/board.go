@@ -87,6 +87,7 @@ type Board struct {
 
 	stacked atomic.Pointer[map[string]*service] // by hand: see Observe
 
+	log       log
 	hystrix   frames
 	farewells farewells // for who makes a frame of it
 

@@ -23,6 +23,7 @@ func (b *Board) State() State {
 		sv.Name = seen.unique(sv.Name)
 		st.Services = append(st.Services, sv)
 	}
+	st.Log = b.log.list()
 	return st
 }
 
@@ -61,7 +62,7 @@ func (s *service) look() Service {
 				continue // beyond the bound, or just come
 			}
 			n := nodeOf(&list[i])
-			n.Attempts = node(r)
+			n.Attempts, n.History = node(r), s.recall(n.ID)
 			sv.Nodes = append(sv.Nodes, n)
 			sv.InFlight += n.InFlight
 		}
@@ -112,8 +113,7 @@ func breakerOf(b breaker.Breaker) *Breaker {
 		out.Mode = sn.Mode.String()
 	}
 	if out.Since != nil {
-		r := sn.Reason
-		out.Reason = &Reason{r.Cause.String(), r.Rule, r.Score, r.Threshold, r.Calls, r.Failures, r.Note}
+		out.Reason = reasonOf(sn.Reason)
 	}
 	return out
 }

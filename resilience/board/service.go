@@ -31,10 +31,11 @@ type service struct {
 	mu             sync.Mutex // to replace nodes
 	taken          int        // rows that the board has granted
 	asked, adopted int        // looks at the set, and the last one that was made use of
+	history        map[string][]Change
 }
 
 func newService(b *Board, name string, clk clock.Clock) *service {
-	s := &service{board: b, name: name}
+	s := &service{board: b, name: name, history: make(map[string][]Change)}
 	s.nodes.Store(&map[string]*row{})
 	s.start(clk)
 	return s
@@ -65,9 +66,12 @@ func (s *service) Observe(e resilience.Event) {
 		}
 		s.calls.tally().second(s.at(e.At)).n[c].Add(1)
 	case resilience.NodeEvent:
+		s.note(&e)
 		if e.Change.Kind == selector.NodesChanged {
 			s.adopt()
 		}
+	case resilience.ServiceBreakerEvent:
+		s.noteBreaker(e.Breaker)
 	case resilience.ClientOpened:
 		s.start(e.Client.Clock())
 		s.client.Store(e.Client)
@@ -139,6 +143,7 @@ func (s *service) adopt() {
 		}
 	}
 	s.nodes.Store(&next)
+	maps.DeleteFunc(s.history, func(id string, _ []Change) bool { return next[id] == nil })
 }
 
 // meet makes a row for a node of calls that are stacked by hand, where nobody
@@ -170,4 +175,5 @@ func (s *service) leave() {
 	s.board.grant(-s.taken)
 	s.taken = 0
 	s.nodes.Store(&map[string]*row{})
+	clear(s.history)
 }

@@ -15,6 +15,7 @@ type State struct {
 	SchemaVersion int       `json:"schemaVersion"`
 	At            time.Time `json:"at"`
 	Services      []Service `json:"services"` // by name
+	Log           []Entry   `json:"log"`      // the last 500, the oldest first
 }
 
 // Service is one client, with its nodes.
@@ -50,6 +51,7 @@ type Node struct {
 	OwnRule   bool       `json:"ownRule,omitempty"` // its breaker trips by a rule of its own, not at the ejector's word alone
 	Breaker   *Breaker   `json:"breaker,omitempty"`
 	Attempts  Window     `json:"attempts"`
+	History   []Change   `json:"history,omitempty"` // the last 20 changes, the oldest first
 }
 
 // Breaker is how a breaker stands. What its engine does not tell is missing.

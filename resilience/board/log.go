@@ -1,0 +1,130 @@
+package board
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/resilience"
+)
+
+// Entry is one line of the log: what happened to a node, a set of nodes or a
+// service breaker.
+type Entry struct {
+	ID      uint64    `json:"id"` // from 1, each one more than the one before
+	At      time.Time `json:"at"`
+	Service string    `json:"service"`
+	Node    string    `json:"node,omitempty"`
+	Kind    string    `json:"kind"`                // selector.Kind in words; of the service breaker "breaker open", "breaker half-open", "breaker closed"
+	OpenFor float64   `json:"openForMs,omitempty"` // at least
+	Reason  *Reason   `json:"reason,omitempty"`
+	Error   string    `json:"error,omitempty"` // why the source failed
+
+	// Of "nodes changed": how many there are, have come and have gone.
+	Nodes   int `json:"nodes,omitempty"`
+	Added   int `json:"added,omitempty"`
+	Removed int `json:"removed,omitempty"`
+}
+
+// Change is one line of a node's own history.
+type Change struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+}
+
+const (
+	maxLog     = 500 // entries that are kept
+	maxHistory = 20  // changes of one node that are kept
+	maxText    = 500 // bytes of an error or a note that are kept
+)
+
+// log keeps the last entries.
+type log struct {
+	mu   sync.Mutex
+	last uint64
+	ring []Entry
+}
+
+func (l *log) add(e Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	e.ID = l.last
+	if len(l.ring) < maxLog {
+		l.ring = append(l.ring, e)
+		return
+	}
+	l.ring[(l.last-1)%maxLog] = e
+}
+
+// list returns the entries there are, the oldest first.
+func (l *log) list() []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := int(l.last % maxLog)
+	if len(l.ring) < maxLog {
+		first = 0
+	}
+	return slices.Concat(l.ring[first:], l.ring[:first])
+}
+
+// note writes down what happened to a node or the set.
+func (s *service) note(e *resilience.Event) {
+	c := e.Change
+	entry := Entry{
+		At: c.At, Service: s.name, Kind: c.Kind.String(), OpenFor: ms(c.OpenFor),
+		Nodes: c.Nodes, Added: c.Added, Removed: c.Removed,
+	}
+	if c.Err != nil {
+		entry.Error = short(c.Err.Error())
+	}
+	if c.Node != nil {
+		entry.Node, entry.Reason = c.Node.ID, reasonOf(c.Reason)
+		s.remember(c.Node.ID, Change{c.At, entry.Kind})
+	}
+	s.board.log.add(entry)
+}
+
+// noteBreaker writes down what happened to the service breaker.
+func (s *service) noteBreaker(e *breaker.Event) {
+	entry := Entry{At: e.At, Service: s.name, Kind: "breaker " + e.To.String(), OpenFor: ms(e.OpenFor), Reason: reasonOf(e.Reason)}
+	if e.From == e.To { // by Force
+		entry.Kind = "breaker mode " + e.Mode.String()
+	}
+	s.board.log.add(entry)
+}
+
+// remember adds to the history of a node that has a row.
+func (s *service) remember(id string, c Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if (*s.nodes.Load())[id] == nil {
+		return
+	}
+	list := s.history[id]
+	if len(list) >= maxHistory {
+		list = slices.Delete(list, 0, 1)
+	}
+	s.history[id] = append(list, c)
+}
+
+// recall returns a node's history.
+func (s *service) recall(id string) []Change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.history[id])
+}
+
+func reasonOf(r breaker.Reason) *Reason {
+	return &Reason{r.Cause.String(), r.Rule, r.Score, r.Threshold, r.Calls, r.Failures, short(r.Note)}
+}
+
+// short bounds a text that comes from elsewhere.
+func short(text string) string {
+	if len(text) > maxText {
+		return strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return text
+}
