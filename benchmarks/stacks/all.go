@@ -8,12 +8,15 @@ import "github.com/holdfast-go/holdfast/benchmarks/harness"
 func All() []harness.Stack {
 	return []harness.Stack{
 		Holdfast{},
+		HoldfastKeyed{},
 		Bare{},
 		Backoff{},
 		GoBreaker{},
 		Hystrix{},
 		Failsafe{},
 		GoMicro{},
+		grpcOutlier,
+		holdfastGRPC,
 		HAProxy{},
 		Nginx{},
 	}

@@ -37,7 +37,11 @@ func (Holdfast) Info() harness.Info {
 
 // Dial implements harness.Stack.
 func (Holdfast) Dial(cfg harness.ClientConfig) (harness.Client, error) {
-	h := &holdfastClient{journal: cfg.Journal}
+	return dialHoldfast(cfg, false)
+}
+
+func dialHoldfast(cfg harness.ClientConfig, keyed bool) (harness.Client, error) {
+	h := &holdfastClient{journal: cfg.Journal, keyed: keyed}
 	nodes := make([]selector.Node, len(cfg.Nodes))
 	for i, n := range cfg.Nodes {
 		nodes[i] = selector.Node{ID: n.ID, Addr: n.Addr}
@@ -66,6 +70,7 @@ type holdfastClient struct {
 	client    *http.Client
 	transport *httpwrap.Transport
 	journal   *harness.Journal
+	keyed     bool // POSTs have a key
 }
 
 // holdfastCall is one call, kept in its context. Its attempts do not overlap.
@@ -88,6 +93,9 @@ func (h *holdfastClient) Do(ctx context.Context, route harness.Route, id string)
 	req, err := harness.NewRequest(ctx, "http://"+holdfastHost, route, id)
 	if err != nil {
 		return "", err
+	}
+	if h.keyed && route == harness.Post {
+		req.Header.Set(harness.IdempotencyKey, id)
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {

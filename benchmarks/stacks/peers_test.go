@@ -21,6 +21,7 @@ type instance struct {
 	*httptest.Server
 	mu   sync.Mutex
 	seen []string // method and attempt
+	keys []string // of POSTs, where there are any
 }
 
 const hangs = 0
@@ -35,6 +36,9 @@ func newInstance(t *testing.T, status int) *instance {
 		_, _ = io.Copy(io.Discard, r.Body)
 		in.mu.Lock()
 		in.seen = append(in.seen, r.Method+r.Header.Get(harness.AttemptHeader))
+		if key := r.Header.Get(harness.IdempotencyKey); key != "" {
+			in.keys = append(in.keys, key)
+		}
 		in.mu.Unlock()
 		if status == hangs {
 			<-end
@@ -252,5 +256,42 @@ func TestNginxDisabled(t *testing.T) {
 	}
 	if got := nginxDisabled(strings.Replace(line, "temporarily disabled", "timed out", 1)); got != "" {
 		t.Errorf("%q for another line", got)
+	}
+}
+
+// With keys a POST that may have been carried out is tried again, under the
+// same key; without, it is not, and the client says what that leaves open.
+func TestHoldfastKeys(t *testing.T) {
+	for _, stack := range []harness.Stack{Holdfast{}, HoldfastKeyed{}} {
+		t.Run(stack.Name(), func(t *testing.T) {
+			failing := newInstance(t, http.StatusInternalServerError)
+			client, _ := dial(t, stack, failing.addr())
+			if _, err := client.Do(t.Context(), harness.Post, "7"); err == nil || !client.Ambiguous(err) {
+				t.Errorf("%v: want an error that is ambiguous", err)
+			}
+			want := []string{"7", "7", "7"}
+			if !stack.Info().Keyed {
+				want = nil
+			}
+			if !slices.Equal(failing.keys, want) || len(failing.seen) != max(1, len(want)) {
+				t.Errorf("attempts %q with keys %q, want keys %q", failing.seen, failing.keys, want)
+			}
+		})
+	}
+}
+
+// The names are those that people give on the command line, one each, and each
+// stack says what it is and how it is configured.
+func TestAll(t *testing.T) {
+	var names []string
+	for _, s := range All() {
+		names = append(names, s.Name())
+		if info := s.Info(); info.What == "" || info.Config == "" {
+			t.Errorf("%s: %+v", s.Name(), info)
+		}
+	}
+	want := strings.Fields("holdfast holdfast-keyed bare backoff gobreaker-backoff hystrix-backoff failsafe go-micro grpc-outlier holdfast-grpc haproxy nginx")
+	if !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
 	}
 }
