@@ -23,6 +23,8 @@ type command struct {
 var commands = []command{
 	{"list", "the scenarios and the stacks, and which of them can run here", list},
 	{"run", "run scenarios with stacks", run},
+	{"report", "make an HTML file of results", makeReport},
+	{"compare", "compare two folders of results", compare},
 	{"doctor", "what can be run here and why not, and what the harness itself takes", doctor},
 }
 

@@ -42,6 +42,7 @@ Flags:
                    a stack that is a program of your own, which serves HTTP at $HOLDFAST_LISTEN
                    by calling $HOLDFAST_NODES; may be given several times
   -json            print summary.json on standard output, the rest on standard error
+  -benchfmt        print the runs in the Go benchmark format instead of the table, for benchstat` + assertUsage + `
 
 A run whose load went out late (p99 of the lag above 10 ms) is not valid and has no figures.
 
@@ -54,6 +55,8 @@ type options struct {
 	seeds     int
 	quick     bool
 	json      bool
+	benchfmt  bool
+	asserts   assertions
 	out, keep string
 	parallel  int
 	again     int
@@ -82,8 +85,13 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 	fs.Func("seeds", "", flags.Between(&o.seeds, strconv.Atoi, 1, 100, "%v to %v"))
 	fs.BoolFunc("quick", "", flags.Bool(&o.quick))
 	fs.BoolFunc("json", "", flags.Bool(&o.json))
+	fs.BoolFunc("benchfmt", "", flags.Bool(&o.benchfmt))
+	o.asserts.flag(fs, false)
 	if err := flags.Parse(fs, args); err != nil {
 		return nil, err
+	}
+	if o.json && o.benchfmt {
+		return nil, errors.New("-json and -benchfmt: want one of them")
 	}
 	o.defaults()
 	if picked != "" {
@@ -178,19 +186,23 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 	if err != nil {
 		return explain("run", err, std)
 	}
-	if o.json {
+	switch {
+	case o.json:
 		err = writeJSON(std.Out, summary)
-	} else {
+	case o.benchfmt:
+		err = report.WriteBenchfmt(std.Out, summary)
+	default:
 		err = report.WriteText(std.Out, summary)
 	}
 	if err != nil {
 		fmt.Fprintln(std.Err, "holdfast bench run: standard output:", err)
 		return cli.Usage
 	}
-	if len(o.left) > 0 {
+	code := settle(std, "run", report.Check(o.asserts, summary))
+	if code == cli.Pass && len(o.left) > 0 {
 		return cli.Fault
 	}
-	return cli.Pass
+	return code
 }
 
 // explain prints why it could not be done, and returns the exit code.

@@ -61,9 +61,10 @@ type Run struct {
 	Scenario string              `json:"scenario"`
 	Stack    string              `json:"stack"`
 	Seed     uint64              `json:"seed"`
-	Valid    bool                `json:"valid"`   // false: there are no figures, and Load.Invalid says why
-	Metrics  harness.Metrics     `json:"metrics"` // in JSON each is null if the run is not valid
-	Bounds   map[string]float64  `json:"bounds"`  // by the keys of Metrics, where a bound exists
+	Valid    bool                `json:"valid"`              // false: there are no figures, and Load.Invalid says why
+	Metrics  harness.Metrics     `json:"metrics"`            // in JSON each is null if the run is not valid
+	Bounds   map[string]float64  `json:"bounds"`             // by the keys of Metrics, where a bound exists
+	Baseline map[string]float64  `json:"baseline,omitempty"` // what some of the metrics were in the warm-up
 	Load     harness.LoadQuality `json:"load"`
 	Steps    []Step              `json:"steps"`           // what was done, as it was done
 	Again    int                 `json:"again,omitempty"` // how often it was run before, and was not valid
@@ -81,9 +82,10 @@ func (r Run) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(struct {
 		run
-		Metrics map[string]any `json:"metrics"`
-		Bounds  map[string]any `json:"bounds"`
-	}{run(r), none, map[string]any{}})
+		Metrics  map[string]any `json:"metrics"`
+		Bounds   map[string]any `json:"bounds"`
+		Baseline map[string]any `json:"baseline,omitempty"`
+	}{run(r), none, map[string]any{}, nil})
 }
 
 // Step is one thing that was done, in milliseconds from the beginning of the
@@ -99,7 +101,7 @@ func Of(scenario string, r *harness.Run, bounds map[string]float64) Run {
 	q := r.Quality()
 	run := Run{
 		Scenario: scenario, Stack: r.Stack, Seed: r.Plan.Seed, Valid: q.Invalid == "",
-		Metrics: r.Measure(), Bounds: bounds, Load: q,
+		Metrics: r.Measure(), Bounds: bounds, Baseline: r.Baseline(), Load: q,
 	}
 	for _, d := range r.Steps {
 		run.Steps = append(run.Steps, Step{millis(d.Begin), millis(d.End), d.String()})

@@ -32,7 +32,7 @@ type command struct {
 
 var commands = []command{
 	{"failover", "an instance dies under load: holdfast beside go-micro, on real processes", failover},
-	{"bench", "what users see while things break, beside the alternatives: list, run", benchmark},
+	{"bench", "what users see while things break, beside the alternatives: list, run, report, compare", benchmark},
 }
 
 func main() { os.Exit(cli.Main(stacks.All(), run)) }
