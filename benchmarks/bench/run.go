@@ -36,7 +36,7 @@ Flags:
   -keep DIR        keep what the processes wrote, ledgers, journals and shots, in an existing
                    directory, a folder a run (default: none is left)
   -parallel N      runs at the same time, 1 to 64; one of a high rate counts for several
-                   (default 1; 4 a CPU with -quick)
+                   (default 1; 3 a CPU with -quick)
   -again N         times that a run is repeated whose load could not be kept up, 0 to 10 (default 2)
   -command NAME=PROGRAM ARGUMENT…
                    a stack that is a program of your own, which serves HTTP at $HOLDFAST_LISTEN
@@ -130,7 +130,7 @@ func possible[T any](list []T, ask func(T) (name string, why error)) (here []T, 
 func (o *options) defaults() {
 	seeds, parallel := 5, 1
 	if o.quick {
-		seeds, parallel = 2, 4*runtime.NumCPU()
+		seeds, parallel = 2, 3*runtime.NumCPU()
 	}
 	if o.seeds == 0 {
 		o.seeds = seeds

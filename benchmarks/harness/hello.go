@@ -93,18 +93,11 @@ func (h *Hello) Serve(ctx context.Context, req Request) (string, error) {
 		h.queue.leave()
 		return "", errors.Join(ErrFailed, h.write(Failed, r))
 	}
-	work := time.Duration(float64(h.service.draw(req, h.node)) * ill.slower())
-	h.work(work / 2)
-	h.blow(BeforeEffect, req.Route)
-	if req.Route == Post {
-		if err := h.apply(r, req.Key); err != nil {
-			h.queue.leave()
-			return "", err
-		}
-		h.blow(AfterEffect, req.Route)
-	}
-	h.work(work - work/2)
+	err := h.carryOut(r, req, time.Duration(float64(h.service.draw(req, h.node))*ill.slower()))
 	h.queue.leave()
+	if err != nil {
+		return "", err
+	}
 	switch {
 	case fate.fails:
 		return "", errors.Join(ErrFailed, h.write(Failed, r))
@@ -124,6 +117,22 @@ func (h *Hello) Serve(ctx context.Context, req Request) (string, error) {
 		return "", err
 	}
 	return h.node, nil
+}
+
+// carryOut works, with the effect of a POST half way.
+func (h *Hello) carryOut(r Record, req Request, work time.Duration) error {
+	if req.Route != Post {
+		h.work(work)
+		return nil
+	}
+	h.work(work / 2)
+	h.blow(BeforeEffect)
+	if err := h.apply(r, req.Key); err != nil {
+		return err
+	}
+	h.blow(AfterEffect)
+	h.work(work - work/2)
+	return nil
 }
 
 func (h *Hello) write(k Kind, r Record) error {
@@ -181,8 +190,8 @@ const (
 var points = []Point{"", BeforeEffect, AfterEffect, AfterAnswer}
 
 // blow kills the process with SIGKILL if this point is armed.
-func (h *Hello) blow(p Point, route Route) {
-	if n := h.fuse.Load(); n > 0 && points[n] == p && route == Post {
+func (h *Hello) blow(p Point) {
+	if n := h.fuse.Load(); n > 0 && points[n] == p {
 		suicide()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
@@ -26,7 +27,7 @@ func WriteText(w io.Writer, s *Summary) error {
 			}
 			fmt.Fprintf(t, "%s\t%d\t", r.Stack, r.Seed)
 			if !r.Valid {
-				fmt.Fprintln(t, "invalid")
+				fmt.Fprintln(t, "invalid\t"+strings.Repeat("\t", len(harness.MetricKeys)-1))
 				continue
 			}
 			for _, key := range harness.MetricKeys {

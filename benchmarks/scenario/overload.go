@@ -9,11 +9,11 @@ import (
 var overload = Scenario{
 	Name:   "overload",
 	What:   "twice as many requests come as the service can carry out",
-	Inject: "five instances with one worker of 40 ms and room for 15 waiting requests each: 125 requests a second; the load rises from 62.5 to 250 a second for 10 s (-quick: 3 s). A caller waits for 1 s",
+	Inject: "five instances with one worker of 40 ms and room for 15 waiting requests each: 125 requests a second; the load rises from 62.5 to 250 a second for 10 s (-quick: 2.5 s). A caller waits for 1 s",
 	Bound: "failed: the requests of that time beyond what the instances can carry out in it, and until a caller's deadline after it besides what comes then. " +
 		"falseEjections: 0. amplification: 1.2, a retry budget of 20 %",
 	Plan: func(p Pace) harness.Plan {
-		p.Fault, p.Rate = p.or(10*time.Second, 3*time.Second), 62.5
+		p.Fault, p.Rate = p.or(10*time.Second, 2500*time.Millisecond), 62.5
 		plan := p.plan()
 		plan.Timeout = time.Second
 		plan.Surges = []harness.Surge{{From: p.Warm, To: p.end(), Times: 4}}

@@ -15,7 +15,7 @@ var rolling = Scenario{
 	Bound: "failed: for each kill the unkeyed POSTs that were in flight on the instance, and for each SIGTERM those on the wire to a connection in the " +
 		"moment of its end; with keys 0. ghosts: those of them that had been carried out. p50, p99: as without a fault",
 	Plan: func(p Pace) harness.Plan {
-		gap := p.or(1500*time.Millisecond, 700*time.Millisecond)
+		gap := p.or(1500*time.Millisecond, 600*time.Millisecond)
 		p.Fault = 6 * gap
 		var steps []harness.Step
 		for i := range 3 {

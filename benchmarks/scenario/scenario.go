@@ -42,7 +42,7 @@ type Pace struct {
 // The paces.
 var (
 	Full  = Pace{Warm: 3 * time.Second, Fault: 8 * time.Second, Recover: 6 * time.Second, Rate: 200}
-	Quick = Pace{Warm: 1200 * time.Millisecond, Fault: 2800 * time.Millisecond, Recover: 2 * time.Second, Rate: 80, Quick: true}
+	Quick = Pace{Warm: time.Second, Fault: 2500 * time.Millisecond, Recover: 1500 * time.Millisecond, Rate: 60, Quick: true}
 )
 
 // All are the scenarios in the order of reports.
