@@ -5,8 +5,8 @@ package resilience
 type Cutter interface {
 	// Cut ends the attempt and returns true, or lets it go on and returns
 	// false: where another attempt would not be safe. It is called at most
-	// once, when the attempt's timeout is over and another attempt could be
-	// made; it must not block, and must not call the Call's methods.
+	// once, when the attempt's timeout is over or its node has fallen silent,
+	// and another attempt could be made; it must not block, and must not call the Call's methods.
 	Cut(cause error) bool
 }
 
@@ -34,7 +34,9 @@ func (c *cutter) cutBy(call *Call) bool {
 	if c.by == nil || call.Last() || !c.affordable(call.try) {
 		return false
 	}
-	if c.cut = c.by.Cut(ErrAttemptTimeout); !c.cut && call.try.budget != nil {
+	by := c.by
+	c.by = nil // it is asked once
+	if c.cut = by.Cut(ErrAttemptTimeout); !c.cut && call.try.budget != nil {
 		call.try.budget.Return()
 	}
 	return c.cut

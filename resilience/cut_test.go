@@ -187,3 +187,34 @@ func TestHoldIn(t *testing.T) {
 	new(resilience.Call).HoldIn(&nothing)
 	nothing.Release()
 }
+
+// TestOwnCutIsAskedOnce: a cutter that has refused while the node was silent
+// is not asked again.
+func TestOwnCutIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(nil, nil, nil)
+	client := newClient(t, b, config{OwnCut: true, Settings: sets{AttemptTimeout: 2 * time.Second, Backoff: noPause}})
+	early, most := 0, 0
+	b.Run(func() {
+		for range 600 {
+			b.Sleep(5 * ms)
+			b.Go(func() {
+				err := client.Call(context.Background(), resilience.Safe("m"), func(_ context.Context, call *resilience.Call) error {
+					c, took := &cutter{}, 10*ms
+					if call.CutBy(c); call.Node.ID == "a" && b.Elapsed() > 2*time.Second {
+						took = 1500 * ms
+					}
+					b.Sleep(took)
+					early, most = early+c.asked, max(most, c.asked)
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+	if early == 0 || most > 1 {
+		t.Errorf("asked %d times before the timeout, up to %d times an attempt; want some, once", early, most)
+	}
+}
