@@ -195,6 +195,7 @@ func (s *Selector) probed(n *node) {
 // it went.
 func (s *Selector) admit(n *node, t int64, e Event) {
 	n.out, n.free = false, false
+	s.unwatch(n) // what it owed was before
 	n.ramp.Store(max(t, 1))
 	s.rebuild(s.set.Load().all)
 	e.Node = n.pub.Load()

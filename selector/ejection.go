@@ -117,7 +117,7 @@ func (s *Selector) failed(p *Picked, n *node, r Report) {
 	var eject bool
 	if r.Silent && n.suspected() && !n.out {
 		p.cell.count()
-		reason, eject = s.silent(n, p, t)
+		reason, eject = s.silent(n, p, t, tripper != nil)
 	} else {
 		reason, eject = s.judge(n, p.cell, p.method, start, t, r.NotSent)
 	}

@@ -18,8 +18,9 @@ type Picked struct {
 	probe  bool
 	late   bool
 	held   bool
-	noted  bool // its start is known to the watch on the node
+	noted  bool // its start is known to the watch on the node, as since
 	timing timing
+	since  int64
 }
 
 // Node returns where to send the attempt. It is nil for the zero Picked.
@@ -82,8 +83,12 @@ func (p *Picked) Done(r Report) {
 	}
 	// Listeners run in what follows, and may panic: the counts are right by now.
 	p.settle(&r)
-	if n.watch.Load() != nil && !r.Silent && (r.Result != breaker.Ignored || r.Refused) {
-		p.sel.answered(n)
+	if n.watch.Load() != nil {
+		if !r.Silent && (r.Result != breaker.Ignored || r.Refused) {
+			p.sel.answered(n)
+		} else if p.noted {
+			p.sel.gaveUp(n, p)
+		}
 	}
 	if r.Result == breaker.Failure && !p.late {
 		p.sel.failed(p, n, r)

@@ -272,7 +272,7 @@ func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
 		permit, after, ok := n.breaker.TryAcquire(now)
 		if ok || set.bypass() {
 			s.claim(p, n, t, c.Method)
-			p.noted = noted
+			p.noted, p.since = noted, t
 			p.permit, p.probe = permit, ok && len(set.live.nodes) == 0 && s.isOut(n)
 			return nil
 		}

@@ -107,6 +107,9 @@ func (s *Selector) adopt(nodes []Node, breakers map[string]breaker.Breaker) (mis
 		}
 		if n.removed { // new, or back
 			n.removed = false
+			if !n.suspected() {
+				s.unwatch(n) // what it owed when it left says nothing now
+			}
 			if len(old) > 0 {
 				n.ramp.Store(max(int64(now.Sub(s.epoch)), 1))
 			}

@@ -31,15 +31,16 @@ type watch struct {
 }
 
 type start struct {
-	at     int64
-	method int
+	at, end int64 // end: when it was given up without an answer; never: it was not
+	method  int
 }
 
 const (
-	surelyNot   = 8.                            // nats: no call says more than that
-	unheardFor  = int64(500 * time.Millisecond) // a suspect is probed after this: most pauses are shorter
-	probeLease  = int64(10 * time.Second)       // a probe of a suspect that has not ended by then is forgotten
-	probeAge    = 16                            // times what is usual: a probe is given up then
+	surelyNot   = 8.                              // nats: no call says more than that
+	unheardFor  = int64(500 * time.Millisecond)   // a suspect is probed after this: most pauses are shorter
+	probeLease  = int64(10 * time.Second)         // a probe of a suspect that has not ended by then is forgotten
+	probeAge    = 16                              // times what is usual: a probe is given up then,
+	probeLeast  = float32(100 * time.Millisecond) // but not before: a node that was restarted is slow at first
 	spareWatch  = 8
 	quietFactor = 2 // times the usual latency
 )
@@ -86,16 +87,19 @@ func (p *Picked) Overdue() (silent bool, tell func()) {
 	t := s.clk.Mono() - s.origin
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	set := s.set.Load()
 	switch {
+	case th.off, th.deaf, len(set.all) == 1, len(set.live.nodes) == 0: // nobody is better
+		return false, tell
 	case n.out:
 		return !p.probe || p.aged(t), tell
-	case th.off, th.deaf, n.watch.Load() == nil && !n.quiet(t), len(s.set.Load().all) == 1:
+	case n.watch.Load() == nil && !n.quiet(t):
 		return false, tell
 	}
 	w := s.watchOver(n)
 	if !p.noted { // it counts from the last answer on
-		p.noted = true
-		w.note(max(p.at, n.heardAt(t)), p.method)
+		p.noted, p.since = true, max(p.at, n.heardAt(t))
+		w.note(p.since, p.method)
 	}
 	if w.suspect {
 		return !p.probe || p.aged(t), tell
@@ -109,7 +113,7 @@ func (p *Picked) Overdue() (silent bool, tell func()) {
 // aged reports whether a probe has had its chance.
 func (p *Picked) aged(t int64) bool {
 	usual := p.cell.typical()
-	return usual > 0 && float32(t-p.at) > probeAge*usual
+	return usual > 0 && float32(t-p.at) > max(probeAge*usual, probeLeast)
 }
 
 // heardAt is when the node answered last, at t or before.
@@ -131,8 +135,25 @@ func (s *Selector) watchOver(n *node) *watch {
 
 func (w *watch) note(at int64, method int) {
 	if w.n < len(w.starts) {
-		w.starts[w.n] = start{at, method}
+		w.starts[w.n] = start{at, never, method}
 		w.n++
+	}
+}
+
+// gaveUp is for an attempt that ended without an answer: it was silence for as
+// long as it waited, and no longer.
+func (s *Selector) gaveUp(n *node, p *Picked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := n.watch.Load()
+	if w == nil {
+		return
+	}
+	for i := range w.starts[:w.n] {
+		if c := &w.starts[i]; c.at == p.since && c.method == p.method && c.end == never {
+			c.end = s.clk.Mono() - s.origin
+			return
+		}
 	}
 }
 
@@ -155,7 +176,7 @@ func (s *Selector) silence(w *watch, t int64) float64 {
 	sum := 0.
 	for _, c := range w.starts[:w.n] {
 		if h := s.survival[c.method].Load(); h != nil {
-			sum += min(surelyNot, h.hazard(t-c.at))
+			sum += min(surelyNot, h.hazard(min(t, c.end)-c.at))
 		}
 	}
 	return sum
@@ -238,13 +259,14 @@ func (n *node) suspected() bool {
 }
 
 // silent judges the timeout of a call to a suspect, which stays out of the
-// score: of a probe it ejects, if the cap lets it. Caller holds mu.
-func (s *Selector) silent(n *node, p *Picked, t int64) (reason breaker.Reason, eject bool) {
+// score: of a probe it ejects, if the cap and the breaker let it. Caller holds
+// mu.
+func (s *Selector) silent(n *node, p *Picked, t int64, trips bool) (reason breaker.Reason, eject bool) {
 	w := n.watch.Load()
 	switch {
 	case !p.probe:
 		return reason, false
-	case !s.mayEject(&s.tune.Load().ejection):
+	case !trips, !s.mayEject(&s.tune.Load().ejection): // it stays a suspect
 		w.due = t + unheardFor
 		s.schedule()
 		return reason, false

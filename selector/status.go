@@ -133,8 +133,8 @@ func (s *Selector) Eject(id, note string) error {
 	return nil
 }
 
-// Readmit takes an ejected node back by hand, on a slow start. It fails as
-// Eject does.
+// Readmit takes an ejected node back by hand, on a slow start, or clears a
+// suspect. It fails as Eject does.
 func (s *Selector) Readmit(id, note string) error {
 	n, tripper, err := s.tripper(id)
 	if err != nil {
@@ -144,8 +144,13 @@ func (s *Selector) Readmit(id, note string) error {
 	tripper.Reset(reason)
 	now := s.clk.Now()
 	s.mu.Lock()
-	if n.out && !n.removed {
+	switch {
+	case n.removed:
+	case n.out:
 		s.admit(n, int64(now.Sub(s.epoch)), Event{Kind: Readmitted, At: now, Reason: reason})
+	case s.unwatch(n):
+		s.rebuild(s.set.Load().all)
+		s.events.Add(Event{Kind: Cleared, At: now, Node: n.pub.Load(), Reason: reason})
 	}
 	s.mu.Unlock()
 	s.events.Drain()
