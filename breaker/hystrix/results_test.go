@@ -87,19 +87,19 @@ func TestSameResultsAsTheLibrary(t *testing.T) {
 	}
 }
 
-// randomPlan never lets two things happen at one instant: each call has its own
-// microsecond.
+// randomPlan never lets two things happen at one instant: what a call does has
+// microseconds of its own, less than a millisecond of them.
 func randomPlan(rng *rand.Rand, k int, longest time.Duration, leave bool) plan {
 	ms := func(most time.Duration) time.Duration {
 		return time.Duration(rng.Int64N(int64(most/time.Millisecond))) * time.Millisecond
 	}
 	own := time.Duration(k+1) * time.Microsecond
 	p := plan{
-		start: ms(150*time.Millisecond) + own, takes: ms(longest) + 100*own, fails: rng.IntN(2) == 0,
+		start: ms(150*time.Millisecond) + own, takes: ms(longest) + 37*own, fails: rng.IntN(2) == 0,
 		fallback: rng.IntN(3), plain: rng.IntN(2) == 0,
 	}
 	if leave && !p.plain && rng.IntN(3) == 0 {
-		p.cancel = ms(longest) + 10_000*own
+		p.cancel = ms(longest) + 71*own
 	}
 	return p
 }
