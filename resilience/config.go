@@ -228,7 +228,7 @@ func (c *Client) Service() string { return c.service }
 
 // Clock is the client's time, for comparison with what its events and nodes
 // tell.
-func (c *Client) Clock() Clock { return c.cfg.Clock }
+func (c *Client) Clock() Clock { return c.path.Load().clk }
 
 // ServiceBreaker is the breaker above the retries, nil if there is none. The
 // native one is a *breaker.Circuit.
@@ -251,8 +251,8 @@ func (c *Client) Close() error {
 
 // tell tells the observer of the client itself.
 func (c *Client) tell(kind EventKind) {
-	if o := c.cfg.Observer; o != nil {
-		o.Observe(Event{Kind: kind, At: c.cfg.Clock.Now(), Service: c.service, Client: c})
+	if p := c.path.Load(); p.observer != nil {
+		p.observer.Observe(Event{Kind: kind, At: p.clk.Now(), Service: c.service, Client: c})
 	}
 }
 

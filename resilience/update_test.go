@@ -244,3 +244,32 @@ func TestClose(t *testing.T) {
 		t.Errorf("%d attempts, want 1", b.Attempts("a"))
 	}
 }
+
+// TestUpdateWhileOthersLook is for the race detector: a client may be updated
+// while others ask for its clock and close it.
+func TestUpdateWhileOthersLook(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		client, err := resilience.New(config{Observer: resilience.ObserverFunc(func(resilience.Event) {})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := client.Update(sets{Attempts: 2}); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if client.Clock() == nil {
+				t.Error("no clock")
+			}
+		})
+		wg.Go(func() {
+			if err := client.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+	}
+}
