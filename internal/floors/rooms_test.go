@@ -40,6 +40,7 @@ type room struct {
 // place.
 var rooms = []room{
 	{floor: 0, path: "internal/clock"},
+	{floor: 0, path: "internal/realserver", alone: true},
 	{floor: 0, path: "internal/relay"},
 
 	{floor: 1, path: "breaker"},

@@ -70,6 +70,17 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("no free port: %w", last)
 }
 
+// Program starts a server of one's own, by the command that build makes for a
+// port; it is ready when ping succeeds.
+func Program(build func(port string) (*exec.Cmd, error), ping func(ctx context.Context, addr string) error) (*Server, error) {
+	s := &Server{start: build}
+	s.ping = func(ctx context.Context) error { return ping(ctx, s.Addr) }
+	if err := s.first(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // first starts a new server on a free port; on another one where somebody was
 // faster.
 func (s *Server) first() error {
@@ -148,8 +159,14 @@ func (s *Server) Close() error {
 	if s.cmd != nil {
 		s.Kill()
 	}
+	if s.dir == "" {
+		return nil
+	}
 	return os.RemoveAll(s.dir)
 }
+
+// Exited is closed when the server has ended.
+func (s *Server) Exited() <-chan struct{} { return s.exited }
 
 // Pid is the server's process.
 func (s *Server) Pid() int { return s.cmd.Process.Pid }

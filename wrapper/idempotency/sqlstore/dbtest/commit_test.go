@@ -261,17 +261,21 @@ func undecided(t *testing.T, s *shop, store *sqlstore.Store) {
 	s.pad = 2000
 	func() {
 		defer func() {
-			if recover() != http.ErrAbortHandler {
+			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
 				t.Error("an answer that is not true was sent to its end")
 			}
 		}()
 		ask(t, h, "b")
 	}()
-	<-s.errs
+	if err := <-s.errs; err == nil {
+		t.Error("the commit did not fail")
+	}
 	if w := ask(t, h, "b"); w.Code != 201 || db.effects(t, "b") != 1 {
 		t.Errorf("then %d, %d effects", w.Code, db.effects(t, "b"))
 	}
-	<-s.errs
+	if err := <-s.errs; err != nil {
+		t.Error(err)
+	}
 	if w := ask(t, h, "b"); w.Code != 409 || word(w) != idempotency.NotKept {
 		t.Errorf("then %d %q", w.Code, word(w))
 	}
