@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
@@ -58,7 +59,7 @@ func (d *database) count(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // its Err is asked
 	effects := make(map[string]int)
 	for rows.Next() {
 		var id string
@@ -88,7 +89,7 @@ func (ledgers) count(_ context.Context, r *run) error {
 			return err
 		}
 		records, _, err := harness.ParseLedger(file)
-		file.Close()
+		err = errors.Join(err, file.Close())
 		if err != nil {
 			return err
 		}

@@ -152,10 +152,11 @@ func TestInDoubt(t *testing.T) {
 			req.Header["Idempotency-Key"] = []string{"k"}
 			want = "k"
 		}
-		resp, err := tr.RoundTrip(req)
+		first := send(t, tr, req)
+		err := first.err
 		var e *httpwrap.Error
 		if !errors.As(err, &e) || !resilience.IsAmbiguous(err) || e.Facts.Key != want || !e.Facts.Ambiguous || e.Facts.Attempts != 3 {
-			t.Fatalf("%v, %v", resp, err)
+			t.Fatalf("%d, %v", first.code, err)
 		}
 		var re *resilience.Error
 		if !errors.As(err, &re) || re.Key != want || re.Why != retry.Exhausted || len(re.Attempts) != 3 || !strings.Contains(words.Load().(string), "unknown") {
