@@ -23,19 +23,27 @@ func busyBoard(tb testing.TB, nodes int) *Board {
 	return b
 }
 
+// streams make a frame of what there is to see.
+var streams = map[string]func(State) []byte{
+	"hystrix": frame,
+	"live":    func(st State) []byte { st.Log = nil; return event("state", st) },
+}
+
 // BenchmarkFrame is what one second costs that somebody looks at, whoever they
 // are and however many.
 func BenchmarkFrame(b *testing.B) {
-	for _, nodes := range []int{5, 50, 500} {
-		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
-			board := busyBoard(b, nodes)
-			b.ReportAllocs()
-			size := 0
-			for b.Loop() {
-				size = len(frame(board.State()))
-			}
-			b.ReportMetric(float64(size), "bytes/frame")
-		})
+	for name, frame := range streams {
+		for _, nodes := range []int{5, 500} {
+			b.Run(fmt.Sprintf("stream=%s/nodes=%d", name, nodes), func(b *testing.B) {
+				board := busyBoard(b, nodes)
+				b.ReportAllocs()
+				size := 0
+				for b.Loop() {
+					size = len(frame(board.State()))
+				}
+				b.ReportMetric(float64(size), "bytes/frame")
+			})
+		}
 	}
 }
 
@@ -43,8 +51,9 @@ func BenchmarkFrame(b *testing.B) {
 // sent to each over a loopback connection that this process reads too. 50 ms
 // would be 5 % of a core.
 func BenchmarkSecond(b *testing.B) {
-	for _, watchers := range []int{1, 10} {
-		b.Run(fmt.Sprintf("nodes=500/watchers=%d", watchers), func(b *testing.B) {
+	const watchers = 10
+	for name, frame := range streams {
+		b.Run(fmt.Sprintf("stream=%s/nodes=500/watchers=%d", name, watchers), func(b *testing.B) {
 			board := busyBoard(b, 500)
 			listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a benchmark
 			if err != nil {
@@ -67,9 +76,9 @@ func BenchmarkSecond(b *testing.B) {
 				defer conns[i].Close()
 			}
 			for b.Loop() {
-				frame := frame(board.State())
+				data := frame(board.State())
 				for _, c := range conns {
-					if _, err := c.Write(frame); err != nil {
+					if _, err := c.Write(data); err != nil {
 						b.Fatal(err)
 					}
 				}

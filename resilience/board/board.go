@@ -6,9 +6,11 @@
 //	…
 //	http.Handle("/holdfast/", b)
 //
-// and then GET /holdfast/hystrix.stream is what a Hystrix dashboard or Turbine
-// reads, and /holdfast/state.json the same and more for other readers. One
-// board takes as many clients as there are; each names it as its Observer.
+// and then /holdfast/ is a live page, /holdfast/state.json what it shows for
+// other readers ([State]), and /holdfast/hystrix.stream what a Hystrix dashboard
+// or Turbine reads. One board takes as many clients as there are; each names it
+// as its Observer. Whoever reaches it reads names and addresses: mount it where
+// that is right.
 //
 // A call is counted once for its service and each attempt once for its node,
 // by two atomic additions and no allocation (the benchmarks have stack=holdfast
@@ -90,6 +92,7 @@ type Board struct {
 	log       log
 	hystrix   frames
 	farewells farewells // for who makes a frame of it
+	live      frames
 
 	mu       sync.Mutex
 	services []*service // by name, then by age
@@ -201,11 +204,20 @@ func (b *Board) list() []*service {
 // so that the board can be mounted anywhere.
 func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var serve func(http.ResponseWriter, *http.Request)
-	switch path.Base(r.URL.Path) {
-	case "hystrix.stream":
-		serve = b.serveHystrix
+	_, last := path.Split(r.URL.Path)
+	switch last {
+	case "":
+		serve = servePage
+	case "board.js":
+		serve = serveScript
+	case "board.css":
+		serve = serveStyle
+	case "state.stream":
+		serve = b.serveLive
 	case "state.json":
 		serve = b.serveState
+	case "hystrix.stream":
+		serve = b.serveHystrix
 	default:
 		http.NotFound(w, r)
 		return

@@ -18,7 +18,7 @@ import (
 // "users/10.0.0.7:8080", and one HystrixThreadPool for each service, which is
 // its bulkhead.
 func (b *Board) serveHystrix(w http.ResponseWriter, r *http.Request) {
-	b.stream(w, r, func(second int64) []byte {
+	b.stream(w, r, time.Second, func(second int64) []byte {
 		return b.hystrix.of(second, func() []byte { return b.farewells.frame(hystrixEvents(b.State())) })
 	})
 }

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/selector"
 )
 
 // Entry is one line of the log: what happened to a node, a set of nodes or a
@@ -32,6 +34,18 @@ type Entry struct {
 type Change struct {
 	At   time.Time `json:"at"`
 	Kind string    `json:"kind"`
+}
+
+// Ejection is when a node was last taken out, and why.
+type Ejection struct {
+	At     time.Time `json:"at"`
+	Reason *Reason   `json:"reason"`
+}
+
+// past is what is remembered of a node.
+type past struct {
+	changes []Change
+	ejected *Ejection // nil: it never was
 }
 
 const (
@@ -70,6 +84,19 @@ func (l *log) list() []Entry {
 	return slices.Concat(l.ring[first:], l.ring[:first])
 }
 
+// since returns the entries after number id, the oldest first.
+func (l *log) since(id uint64) []Entry {
+	l.mu.Lock()
+	more := l.last > id
+	l.mu.Unlock()
+	if !more {
+		return nil
+	}
+	list := l.list()
+	i, _ := slices.BinarySearchFunc(list, id+1, func(e Entry, id uint64) int { return cmp.Compare(e.ID, id) })
+	return list[i:]
+}
+
 // note writes down what happened to a node or the set.
 func (s *service) note(e *resilience.Event) {
 	c := e.Change
@@ -82,7 +109,7 @@ func (s *service) note(e *resilience.Event) {
 	}
 	if c.Node != nil {
 		entry.Node, entry.Reason = c.Node.ID, reasonOf(c.Reason)
-		s.remember(c.Node.ID, Change{c.At, entry.Kind})
+		s.remember(c, entry.Reason)
 	}
 	s.board.log.add(entry)
 }
@@ -96,25 +123,30 @@ func (s *service) noteBreaker(e *breaker.Event) {
 	s.board.log.add(entry)
 }
 
-// remember adds to the history of a node that has a row.
-func (s *service) remember(id string, c Change) {
+// remember adds to the past of a node that has a row.
+func (s *service) remember(c *selector.Event, why *Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if (*s.nodes.Load())[id] == nil {
+	if (*s.nodes.Load())[c.Node.ID] == nil {
 		return
 	}
-	list := s.history[id]
-	if len(list) >= maxHistory {
-		list = slices.Delete(list, 0, 1)
+	p := s.pasts[c.Node.ID]
+	if len(p.changes) >= maxHistory {
+		p.changes = slices.Delete(p.changes, 0, 1)
 	}
-	s.history[id] = append(list, c)
+	p.changes = append(p.changes, Change{c.At, c.Kind.String()})
+	if c.Kind == selector.Ejected {
+		p.ejected = &Ejection{c.At, why}
+	}
+	s.pasts[c.Node.ID] = p
 }
 
-// recall returns a node's history.
-func (s *service) recall(id string) []Change {
+// recall returns a node's past.
+func (s *service) recall(id string) ([]Change, *Ejection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.history[id])
+	p := s.pasts[id]
+	return slices.Clone(p.changes), p.ejected
 }
 
 func reasonOf(r breaker.Reason) *Reason {

@@ -59,7 +59,7 @@ func TestNightlyEjection(t *testing.T) {
 	}
 	node := func() Node { return b.State().Services[0].Nodes[1] }
 	run(50)
-	if n := node(); n.Ejected || n.RetryAt != nil || len(n.History) != 0 || n.Breaker.State != "closed" {
+	if n := node(); n.Ejected || n.RetryAt != nil || len(n.History) != 0 || n.LastEjection != nil || n.Breaker.State != "closed" {
 		t.Errorf("healthy: %+v", n)
 	}
 	bench.Node("b", steps(fails(resilience.NotSent)))
@@ -67,6 +67,9 @@ func TestNightlyEjection(t *testing.T) {
 	n := node()
 	if !n.Ejected || n.RetryAt == nil || n.Breaker.State == "closed" || len(n.History) == 0 || n.History[0].Kind != "ejected" {
 		t.Fatalf("ejected: %+v", n)
+	}
+	if e := n.LastEjection; e == nil || e.Reason.Cause != "ejector" || !e.At.Equal(n.History[0].At) {
+		t.Errorf("last ejection: %+v", e)
 	}
 	entry := func(kind string) (found Entry) {
 		for _, e := range b.State().Log {
@@ -110,7 +113,7 @@ func TestNightlyEjection(t *testing.T) {
 	if e := entry("nodes changed"); e.Nodes != 1 || e.Added != 1 || e.Removed != 3 {
 		t.Errorf("%+v", e)
 	}
-	if n := len(b.list()[0].history); n != 0 {
+	if n := len(b.list()[0].pasts); n != 0 {
 		t.Errorf("the histories of %d nodes that have left", n)
 	}
 }
@@ -141,13 +144,14 @@ const schema = `
 State: schemaVersion at services log
 Service: name settings calls attempts inFlight inFlightPeak breaker budget nodes
 Budget: tokens most
-Node: id addr zone ejected notReady inFlight score threshold retryAt ownRule breaker attempts history
+Node: id addr zone ejected notReady inFlight score threshold retryAt ownRule breaker attempts history lastEjection
 Breaker: state mode shadow rule minCalls errorRate openForMs score threshold retryAt since reason
 Reason: cause rule score threshold calls failures note
 Window: total succeeded answered failed timedOut rejected shortCircuited abandoned ambiguous retries fellBack fallbackFailed latency
 Latency: count meanMs minMs p25Ms p50Ms p75Ms p90Ms p95Ms p99Ms p995Ms maxMs
 Entry: id at service node kind openForMs reason error nodes added removed
-Change: at kind`
+Change: at kind
+Ejection: at reason`
 
 // TestSchema: the names of the JSON are those of its version.
 func TestSchema(t *testing.T) {

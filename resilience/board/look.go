@@ -62,7 +62,8 @@ func (s *service) look() Service {
 				continue // beyond the bound, or just come
 			}
 			n := nodeOf(&list[i])
-			n.Attempts, n.History = node(r), s.recall(n.ID)
+			n.Attempts = node(r)
+			n.History, n.LastEjection = s.recall(n.ID)
 			sv.Nodes = append(sv.Nodes, n)
 			sv.InFlight += n.InFlight
 		}

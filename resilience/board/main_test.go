@@ -114,14 +114,24 @@ func newSSE(resp *http.Response) *sse {
 
 // next returns the data of the next event, as an EventSource would.
 func (s *sse) next() (data string, ok bool) {
+	_, data, ok = s.event()
+	return data, ok
+}
+
+// event is next with the event's name.
+func (s *sse) event() (name, data string, ok bool) {
 	for s.scan.Scan() {
 		line := s.scan.Text()
+		field, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
 		switch {
 		case line == "" && data != "":
-			return data, true
-		case strings.HasPrefix(line, "data:"):
-			data += strings.TrimPrefix(strings.TrimPrefix(line, "data:"), " ")
+			return name, data, true
+		case field == "data":
+			data += value
+		case field == "event":
+			name = value
 		}
 	}
-	return "", false
+	return "", "", false
 }

@@ -28,14 +28,14 @@ type service struct {
 
 	crowded atomic.Bool // not every node has a row
 
-	mu             sync.Mutex // to replace nodes
-	taken          int        // rows that the board has granted
-	asked, adopted int        // looks at the set, and the last one that was made use of
-	history        map[string][]Change
+	mu             sync.Mutex      // to replace nodes
+	taken          int             // rows that the board has granted
+	asked, adopted int             // looks at the set, and the last one that was made use of
+	pasts          map[string]past // of nodes that have a row
 }
 
 func newService(b *Board, name string, clk clock.Clock) *service {
-	s := &service{board: b, name: name, history: make(map[string][]Change)}
+	s := &service{board: b, name: name, pasts: make(map[string]past)}
 	s.nodes.Store(&map[string]*row{})
 	s.start(clk)
 	return s
@@ -143,7 +143,7 @@ func (s *service) adopt() {
 		}
 	}
 	s.nodes.Store(&next)
-	maps.DeleteFunc(s.history, func(id string, _ []Change) bool { return next[id] == nil })
+	maps.DeleteFunc(s.pasts, func(id string, _ past) bool { return next[id] == nil })
 }
 
 // meet makes a row for a node of calls that are stacked by hand, where nobody
@@ -175,5 +175,5 @@ func (s *service) leave() {
 	s.board.grant(-s.taken)
 	s.taken = 0
 	s.nodes.Store(&map[string]*row{})
-	clear(s.history)
+	clear(s.pasts)
 }

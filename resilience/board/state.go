@@ -52,6 +52,8 @@ type Node struct {
 	Breaker   *Breaker   `json:"breaker,omitempty"`
 	Attempts  Window     `json:"attempts"`
 	History   []Change   `json:"history,omitempty"` // the last 20 changes, the oldest first
+
+	LastEjection *Ejection `json:"lastEjection,omitempty"`
 }
 
 // Breaker is how a breaker stands. What its engine does not tell is missing.

@@ -42,9 +42,9 @@ func (b *Board) leave(w *watcher) {
 	delete(b.watchers, w)
 }
 
-// stream sends what next returns, now and after each second, until the
-// watcher goes, is too slow, or the board is closed.
-func (b *Board) stream(rw http.ResponseWriter, r *http.Request, next func(second int64) []byte) {
+// stream sends what next returns, now and after each step of the board's time,
+// until the watcher goes, is too slow, or the board is closed. Nil is nothing.
+func (b *Board) stream(rw http.ResponseWriter, r *http.Request, step time.Duration, next func(step int64) []byte) {
 	h := rw.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-store, must-revalidate")
@@ -67,15 +67,18 @@ func (b *Board) stream(rw http.ResponseWriter, r *http.Request, next func(second
 		return
 	}
 	for {
-		second := b.second()
-		w.deadline(clock.System.Now().Add(b.cfg.Patience))
-		if _, err := rw.Write(next(second)); err != nil {
-			return
+		n := int64(clock.System.Now().Sub(b.epoch) / step)
+		if data := next(n); data != nil {
+			w.deadline(clock.System.Now().Add(b.cfg.Patience))
+			if _, err := rw.Write(data); err != nil {
+				return
+			}
+			if err := w.rc.Flush(); err != nil {
+				return
+			}
+			w.deadline(time.Time{}) // in HTTP/2 it would end a stream that has nothing to write
 		}
-		if err := w.rc.Flush(); err != nil {
-			return
-		}
-		left := b.epoch.Add(time.Duration(second+1) * time.Second).Sub(clock.System.Now())
+		left := b.epoch.Add(time.Duration(n+1) * step).Sub(clock.System.Now())
 		if clock.System.Sleep(ctx, left) != nil {
 			return
 		}
@@ -86,24 +89,21 @@ func (b *Board) stream(rw http.ResponseWriter, r *http.Request, next func(second
 // watcher that is stuck stays until its connection ends, and costs that.
 func (w *watcher) deadline(t time.Time) { _ = w.rc.SetWriteDeadline(t) }
 
-// second is the number of the present second.
-func (b *Board) second() int64 { return int64(clock.System.Now().Sub(b.epoch) / time.Second) }
-
-// frames is what all watchers of a stream are sent, made once a second by the
+// frames is what all watchers of a stream are sent, made once a step by the
 // first who comes for it; others wait for that one. No lock is held meanwhile:
 // making it asks the breakers, which may be a user's.
 type frames struct {
-	mu     sync.Mutex
-	second int64 // that data is of, from 1
-	data   []byte
-	busy   chan struct{} // closed when whoever is at it is done; nil: nobody is
+	mu   sync.Mutex
+	step int64 // that data is of, from 1
+	data []byte
+	busy chan struct{} // closed when whoever is at it is done; nil: nobody is
 }
 
-// of returns the frame of a second, or of one that came after it.
-func (f *frames) of(second int64, build func() []byte) []byte {
+// of returns the frame of a step, or of one that came after it.
+func (f *frames) of(step int64, build func() []byte) []byte {
 	for {
 		f.mu.Lock()
-		if f.second > second {
+		if f.step > step {
 			defer f.mu.Unlock()
 			return f.data
 		}
@@ -111,20 +111,20 @@ func (f *frames) of(second int64, build func() []byte) []byte {
 		if busy == nil {
 			f.busy = make(chan struct{})
 			f.mu.Unlock()
-			return f.build(second, build)
+			return f.build(step, build)
 		}
 		f.mu.Unlock()
 		<-busy
 	}
 }
 
-func (f *frames) build(second int64, build func() []byte) (data []byte) {
+func (f *frames) build(step int64, build func() []byte) (data []byte) {
 	made := false
 	defer func() { // also after a panic, which is this watcher's alone
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if made {
-			f.second, f.data = second+1, data
+			f.step, f.data = step+1, data
 		}
 		close(f.busy)
 		f.busy = nil

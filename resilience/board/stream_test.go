@@ -225,7 +225,11 @@ func TestRequests(t *testing.T) {
 			method, path string
 			code         int
 		}{
-			{http.MethodGet, "/", http.StatusNotFound},
+			{http.MethodGet, "/", http.StatusOK},
+			{http.MethodGet, "/holdfast/", http.StatusOK},
+			{http.MethodGet, "/holdfast", http.StatusNotFound},
+			{http.MethodGet, "/holdfast/board.js", http.StatusOK},
+			{http.MethodPost, "/holdfast/", http.StatusMethodNotAllowed},
 			{http.MethodGet, "/holdfast/elsewhere", http.StatusNotFound},
 			{http.MethodPost, "/holdfast/hystrix.stream", http.StatusMethodNotAllowed},
 			{http.MethodDelete, "/state.json", http.StatusMethodNotAllowed},
@@ -303,9 +307,12 @@ func TestOneLookForAll(t *testing.T) {
 		b := newBoard(t, Config{})
 		engine := &askedEngine{}
 		c := realClient(t, b, config{Service: "s", Engine: engine})
+		begin := time.Now()
 		wait := make(chan struct{})
 		engine.hold(func() { <-wait })
-		look := func() []byte { return b.hystrix.of(b.second(), func() []byte { return frame(b.State()) }) }
+		look := func() []byte {
+			return b.hystrix.of(int64(time.Since(begin)/time.Second), func() []byte { return frame(b.State()) })
+		}
 		engine.asked.Store(0)
 		frames := make(chan string, 10)
 		for range 10 {

@@ -1,0 +1,73 @@
+package board
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// asset serves a file of the page. It holds nothing of the process.
+func asset(name, kind string) http.HandlerFunc {
+	data, err := assets.ReadFile("assets/" + name)
+	if err != nil { // it is compiled in
+		panic(err)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", kind+"; charset=utf-8")
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
+	}
+}
+
+var (
+	servePage   = asset("board.html", "text/html")
+	serveScript = asset("board.js", "text/javascript")
+	serveStyle  = asset("board.css", "text/css")
+)
+
+// liveStep is how soon the page hears of what the log says: state and figures
+// come each second, and before it when something happened.
+const liveStep = 250 * time.Millisecond
+
+// serveLive streams to the page: "state" events, which are a [State] without
+// its log, and "log" events, which are the entries that are new.
+func (b *Board) serveLive(w http.ResponseWriter, r *http.Request) {
+	const perSecond = int64(time.Second / liveStep)
+	heard, last := uint64(0), int64(-1)
+	b.stream(w, r, liveStep, func(step int64) []byte {
+		entries := b.log.since(heard)
+		if len(entries) == 0 && step/perSecond == last {
+			return nil
+		}
+		last = step / perSecond
+		frame := b.live.of(step, func() []byte {
+			st := b.State()
+			st.Log = nil
+			return event("state", st)
+		})
+		if len(entries) == 0 {
+			return frame
+		}
+		heard = entries[len(entries)-1].ID
+		return append(event("log", entries), frame...)
+	})
+}
+
+func event(name string, v any) []byte {
+	var buf bytes.Buffer
+	buf.WriteString("event: " + name + "\ndata: ")
+	if err := json.NewEncoder(&buf).Encode(v); err != nil { // of plain structs with finite numbers
+		panic(err)
+	}
+	buf.WriteByte('\n') // Encode has written one
+	return buf.Bytes()
+}
