@@ -4,13 +4,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/wrapper/idempotency"
 	"github.com/holdfast-go/holdfast/wrapper/idempotency/boltstore"
 	"github.com/holdfast-go/holdfast/wrapper/idempotency/storetest"
 )
-
-func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func open(t testing.TB, cfg boltstore.Config) *boltstore.Store {
 	t.Helper()
