@@ -275,6 +275,7 @@ func (b *bench) collect(ctx context.Context) (err error) {
 		b.run.Shots = append(b.run.Shots, shots...)
 	}
 	b.run.Records, b.run.Torn, err = b.records()
+	b.run.deaths()
 	return err
 }
 
@@ -289,9 +290,6 @@ func (b *bench) perform(ctx context.Context) error {
 			return err
 		}
 		done := Done{s, b.run.At(begin), b.run.At(time.Now())}
-		if s.Illness.Die != "" { // it takes effect when the instance dies
-			done.Begin = done.End
-		}
 		b.run.Steps = append(b.run.Steps, done)
 		if s.Do == DoCut {
 			if err := b.each(s.Nodes, func(n *instance) error { return b.silent(s, n) }); err != nil {

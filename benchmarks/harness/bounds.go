@@ -98,6 +98,24 @@ func (r *Run) WorkedMs(percent float64) float64 {
 	return quantileMs(h, percent)
 }
 
+// deaths corrects when instances died by themselves: not when they were told
+// to, but right after the last thing that they wrote, a moment before we
+// noticed.
+func (r *Run) deaths() {
+	for i := range r.Steps {
+		d := &r.Steps[i]
+		if d.Illness.Die == "" {
+			continue
+		}
+		told := d.Begin
+		for _, rec := range r.Records {
+			if at := r.At(rec.At); slices.ContainsFunc(d.Nodes, func(n int) bool { return r.node(n) == rec.Node }) && at >= told && at <= d.End {
+				d.Begin = max(d.Begin, at)
+			}
+		}
+	}
+}
+
 // attempt names one attempt of a request at an instance.
 type attempt struct {
 	node, id string
@@ -162,25 +180,38 @@ func (r *Run) from(s Step) func(id string) bool {
 	return func(id string) bool { return hit[id] }
 }
 
-// InFlightPosts counts the POSTs that were in flight when a step was done and
-// that no client may repeat: none, where POSTs are keyed.
-func (r *Run) InFlightPosts(step int) int {
+// lost are the POSTs that were in flight when a step was done, that no client
+// may repeat, and that were not answered all the same: none, where POSTs are
+// keyed.
+func (r *Run) lost(step int) map[string]bool {
 	if r.Info.Keyed || step >= len(r.Steps) {
-		return 0
+		return nil
 	}
-	return posts(r.InFlight(step))
+	set := map[string]bool{}
+	for id, route := range r.InFlight(step) {
+		if route == Post {
+			set[id] = true
+		}
+	}
+	for i := range r.Shots {
+		s := &r.Shots[i]
+		if s.OK && slices.ContainsFunc(r.Steps[step].Nodes, func(n int) bool { return r.node(n) == s.Node }) {
+			delete(set, s.ID)
+		}
+	}
+	return set
 }
 
-// InFlightGhosts counts those of [Run.InFlightPosts] that were carried out all
-// the same.
+// InFlightPosts counts the POSTs that were in flight when a step was done, that
+// no client may repeat, and that the instance did not answer all the same.
+func (r *Run) InFlightPosts(step int) int { return len(r.lost(step)) }
+
+// InFlightGhosts counts those of [Run.InFlightPosts] that were carried out.
 func (r *Run) InFlightGhosts(step int) (n int) {
-	if r.Info.Keyed || step >= len(r.Steps) {
-		return 0
-	}
-	flight := r.InFlight(step)
+	set := r.lost(step)
 	for _, rec := range r.Records {
-		if route, ok := flight[rec.ID]; ok && route == Post && rec.Kind == Applied {
-			delete(flight, rec.ID)
+		if set[rec.ID] && rec.Kind == Applied {
+			delete(set, rec.ID)
 			n++
 		}
 	}

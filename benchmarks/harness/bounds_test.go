@@ -36,6 +36,15 @@ func TestInFlight(t *testing.T) {
 	if len(flight) != 4 || s.InFlightPosts(0) != 3 || s.InFlightGhosts(0) != 1 {
 		t.Errorf("in flight %v: %d POSTs, %d carried out; want p1, p4, p6 and g1, and 1 carried out", flight, s.InFlightPosts(0), s.InFlightGhosts(0))
 	}
+	s.shot("p4", Post, 3990, 4030, true) // answered all the same
+	s.Shots[0].Node = "hello-2"
+	if s.InFlightPosts(0) != 2 {
+		t.Errorf("%d POSTs, want p1 and p6: p4 was answered", s.InFlightPosts(0))
+	}
+	s.Shots[0].Node = "hello-1" // by another: it was repeated
+	if s.InFlightPosts(0) != 3 {
+		t.Errorf("%d POSTs, want 3: p4 was repeated", s.InFlightPosts(0))
+	}
 	s.Info.Keyed = true
 	if s.InFlightPosts(0) != 0 || s.InFlightGhosts(0) != 0 {
 		t.Error("keyed POSTs may be repeated")
@@ -120,5 +129,23 @@ func TestBaseline(t *testing.T) {
 	// Two attempts, of 20 and 10 ms, and the overhead of each.
 	if got := s.WorkedMs(50); math.Abs(got-32) > 0.05 {
 		t.Errorf("worked %v ms, want 32", got)
+	}
+}
+
+// An instance that dies by itself was dead right after its last word.
+func TestDeaths(t *testing.T) {
+	s := newScripted()
+	s.did(DoSicken, 4000, 4100, func(step *Step) { step.Illness.Die = AfterEffect })
+	s.did(DoStart, 5000, 5010, nil)
+	s.record(Ended, "p1", "hello-2", 3990)
+	s.record(Applied, "p2", "hello-2", 4060)
+	s.record(Applied, "p3", "hello-1", 4090)
+	s.record(Begun, "p4", "hello-2", 5020)
+	s.deaths()
+	if got := s.Steps[0].Begin; got != 4060*time.Millisecond {
+		t.Errorf("dead from %v, want 4.06s", got)
+	}
+	if got := s.Steps[1].Begin; got != 5*time.Second {
+		t.Errorf("another step begins at %v", got)
 	}
 }

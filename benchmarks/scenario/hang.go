@@ -24,7 +24,13 @@ var hang = Scenario{
 	},
 	Bounds: func(r *harness.Run) map[string]float64 {
 		b := stuck(usual(r), r, 2, 1)
-		waiting := float64(r.InFlightPosts(0)) + into(r, r.Steps[0].Begin, r.Steps[0].Begin+silence(r), r.Plan.Nodes)*unkeyedPosts(r)
+		waiting := 0.0
+		for _, route := range r.InFlight(0) {
+			if route == harness.Post && !r.Info.Keyed {
+				waiting++
+			}
+		}
+		waiting += into(r, r.Steps[0].Begin, r.Steps[0].Begin+silence(r), r.Plan.Nodes) * unkeyedPosts(r)
 		slowTail(b, r, waiting+b["failed"], pauseTime)
 		return b
 	},
