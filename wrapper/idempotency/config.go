@@ -133,6 +133,7 @@ func orElse[T comparable](field *T, value T) {
 type Guard struct {
 	cfg     Config
 	store   Store
+	local   bool    // the store is a Memory
 	origin  [8]byte // this process, in Owner
 	runs    atomic.Uint64
 	expires []string // the header of an answer that was just reserved
@@ -148,6 +149,7 @@ func New(cfg Config) (*Guard, error) {
 	if g.store == nil {
 		g.store = NewMemory(MemoryConfig{})
 	}
+	_, g.local = g.store.(*Memory)
 	_, _ = rand.Read(g.origin[:]) // never fails
 	g.expires = seconds(g.cfg.Lifetime)
 	return g, nil

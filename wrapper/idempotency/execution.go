@@ -20,10 +20,9 @@ type Execution struct {
 	owner Owner
 	found Found
 
-	reserve, commit span // of the store's calls
-	lease           lease
-	rec             recorder
-	body            body
+	lease lease
+	rec   recorder
+	body  body
 
 	released atomic.Bool
 	fate     fate // the handler's goroutine's
@@ -162,8 +161,8 @@ func (x *Execution) completeTx(tx *sql.Tx) error {
 	if !ok {
 		return ErrNoTx
 	}
-	ctx := &span{Context: x.commit.Context, until: time.Now().Add(x.g.cfg.StoreTimeout)}
-	defer ctx.end(context.Canceled)
+	ctx, end := x.patience(x.g.cfg.StoreTimeout)
+	defer end()
 	return store.CompleteTx(ctx, tx, x.key, x.owner, x.answer())
 }
 
@@ -229,19 +228,32 @@ func (x *Execution) complete(answer []byte) error {
 // persist has the store do what can be repeated, until it has: something was
 // done, and should not be forgotten for a connection that was lost.
 func (x *Execution) persist(do func(context.Context) error) error {
-	x.commit.until = time.Now().Add(x.g.cfg.StoreTimeout)
-	defer x.commit.end(context.Canceled)
+	ctx, end := x.patience(x.g.cfg.StoreTimeout)
+	defer end()
 	for pause := 5 * time.Millisecond; ; pause *= 2 {
-		err := do(&x.commit)
-		if err == nil || errors.Is(err, ErrFenced) || time.Until(x.commit.until) <= pause {
+		err := do(ctx)
+		if err == nil || errors.Is(err, ErrFenced) {
+			return err
+		}
+		if until, ok := ctx.Deadline(); !ok || time.Until(until) <= pause {
 			return err
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-x.commit.Done():
+		case <-ctx.Done():
 			timer.Stop()
 			return err
 		}
 	}
+}
+
+// patience is a context for the store, with the request's values and an end of
+// its own. A Memory waits for nobody, and needs none.
+func (x *Execution) patience(d time.Duration) (ctx context.Context, end func()) {
+	if x.g.local {
+		return x.lease.Context, func() {}
+	}
+	s := &span{Context: x.lease.Context, until: time.Now().Add(d)}
+	return s, func() { s.end(context.Canceled) }
 }

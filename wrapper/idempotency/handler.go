@@ -56,13 +56,10 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	}
 	x.body.Reset(payload[prefix:])
 
-	values := context.WithoutCancel(r.Context())
-	now := time.Now()
-	x.reserve.Context, x.commit.Context, x.lease.Context = values, values, values
-	x.reserve.until, x.lease.until = now.Add(g.cfg.StoreTimeout), now.Add(g.cfg.Lease)
-	x.lease.x = x
-	x.found, err = g.store.Reserve(&x.reserve, x.key, want)
-	x.reserve.end(context.Canceled)
+	x.lease.x, x.lease.Context, x.lease.until = x, context.WithoutCancel(r.Context()), time.Now().Add(g.cfg.Lease)
+	ctx, end := x.patience(g.cfg.StoreTimeout)
+	x.found, err = g.store.Reserve(ctx, x.key, want)
+	end()
 	if err != nil {
 		x.unreserved(w, r, next, err)
 		return
@@ -151,9 +148,9 @@ func (x *Execution) unreserved(w http.ResponseWriter, r *http.Request, next http
 	}
 	if !g.cfg.FailOpen {
 		// The reservation may have been made: then it is of no use to anybody.
-		x.commit.until = time.Now().Add(g.cfg.StoreTimeout / 4)
-		_ = g.store.Release(&x.commit, x.key, x.owner)
-		x.commit.end(context.Canceled)
+		ctx, end := x.patience(g.cfg.StoreTimeout / 4)
+		_ = g.store.Release(ctx, x.key, x.owner)
+		end()
 		g.refuse(w, r, problemStore, "", err)
 		return
 	}
