@@ -9,8 +9,8 @@
 // and then /holdfast/ is a live page, /holdfast/state.json what it shows for
 // other readers ([State]), and /holdfast/hystrix.stream what a Hystrix dashboard
 // or Turbine reads. One board takes as many clients as there are; each names it
-// as its Observer. Whoever reaches it reads names and addresses: mount it where
-// that is right.
+// as its Observer. Unless Config.Read says otherwise, whoever reaches it reads
+// names, addresses and settings; nobody steers unless Config.Steer lets them.
 //
 // A call is counted once for its service and each attempt once for its node,
 // by two atomic additions and no allocation (the benchmarks have stack=holdfast
@@ -50,6 +50,14 @@ type Config struct {
 	// Patience is how long a watcher may take to read the events of a second.
 	// One that takes longer is dropped. Default 10 s.
 	Patience time.Duration
+
+	// Read, if not nil, must let in who reads. Nil: whoever reaches the board
+	// reads names, addresses and settings.
+	Read Authenticator
+
+	// Steer, if not nil, takes orders ([Order]) from whom it lets in, by POST to
+	// …/steer; not from pages of another origin. Nil: nobody steers.
+	Steer Authenticator
 }
 
 // Validate returns all that is wrong, joined.
@@ -84,8 +92,10 @@ func orElse[T comparable](field *T, value T) {
 // the Observer of its clients. It is safe for concurrent use; make one by
 // [New] and end its streams by Close.
 type Board struct {
-	cfg   Config
-	epoch time.Time // when second 0 began, in real time
+	cfg      Config
+	epoch    time.Time // when second 0 began, in real time
+	origins  *http.CrossOriginProtection
+	changing sync.Mutex // somebody's settings
 
 	stacked atomic.Pointer[map[string]*service] // by hand: see Observe
 
@@ -112,7 +122,7 @@ func New(cfg Config) (*Board, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	b := &Board{cfg: cfg, epoch: clock.System.Now(), free: cfg.Nodes, watchers: make(map[*watcher]context.CancelCauseFunc), farewells: make(farewells)}
+	b := &Board{cfg: cfg, origins: http.NewCrossOriginProtection(), epoch: clock.System.Now(), free: cfg.Nodes, watchers: make(map[*watcher]context.CancelCauseFunc), farewells: make(farewells)}
 	b.stacked.Store(&map[string]*service{})
 	return b, nil
 }
@@ -203,15 +213,34 @@ func (b *Board) list() []*service {
 // ServeHTTP implements http.Handler. It goes by the last element of the path,
 // so that the board can be mounted anywhere.
 func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var serve func(http.ResponseWriter, *http.Request)
 	_, last := path.Split(r.URL.Path)
-	switch last {
+	serve, methods := b.serveRead(last), []string{http.MethodGet, http.MethodHead}
+	if last == "steer" && b.cfg.Steer != nil {
+		serve, methods = b.serveSteer, []string{http.MethodPost}
+	}
+	if serve == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		http.Error(w, strings.Join(methods, " or ")+" only", http.StatusMethodNotAllowed)
+		return
+	}
+	serve(w, r)
+}
+
+// serveRead returns what serves a file or a stream, behind Config.Read where it
+// tells of the process.
+func (b *Board) serveRead(name string) http.HandlerFunc {
+	var serve http.HandlerFunc
+	switch name {
 	case "":
-		serve = servePage
+		return servePage
 	case "board.js":
-		serve = serveScript
+		return serveScript
 	case "board.css":
-		serve = serveStyle
+		return serveStyle
 	case "state.stream":
 		serve = b.serveLive
 	case "state.json":
@@ -219,15 +248,13 @@ func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "hystrix.stream":
 		serve = b.serveHystrix
 	default:
-		http.NotFound(w, r)
-		return
+		return nil
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "GET or HEAD only", http.StatusMethodNotAllowed)
-		return
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := b.cfg.Read.admit(w, r); ok {
+			serve(w, r)
+		}
 	}
-	serve(w, r)
 }
 
 // Close ends the streams, which a server's Shutdown would wait for:

@@ -75,3 +75,35 @@ func ExampleBoard_State() {
 	// users 10.0.0.1:8080 ejected: false
 	// users 10.0.0.2:8080 ejected: true
 }
+
+// Who has the token may take a node out, and the log says that they did.
+func ExampleBearerToken() {
+	b, err := board.New(board.Config{Steer: board.BearerToken("ann", "a long and random token")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := resilience.New(resilience.Config{Service: "users", Nodes: selector.Addrs("10.0.0.1:8080", "10.0.0.2:8080"), Observer: b})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close() //nolint:errcheck // its nodes are static
+
+	order := `{"service":"users","node":"10.0.0.2:8080","do":"eject","why":"its disk is full"}`
+	for _, token := range []string{"a guess", "a long and random token"} {
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/holdfast/steer", strings.NewReader(order))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	log := b.State().Log
+	last := log[len(log)-1]
+	fmt.Println(last.Who, last.Did, last.Node, last.Why)
+	// Output:
+	// 401
+	// 204
+	// ann eject 10.0.0.2:8080 its disk is full
+}

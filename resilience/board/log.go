@@ -19,10 +19,15 @@ type Entry struct {
 	At      time.Time `json:"at"`
 	Service string    `json:"service"`
 	Node    string    `json:"node,omitempty"`
-	Kind    string    `json:"kind"`                // selector.Kind in words; of the service breaker "breaker open", "breaker half-open", "breaker closed"
+	Kind    string    `json:"kind"`                // selector.Kind in words; "breaker open", "breaker half-open", "breaker closed" or "breaker mode …" of the service breaker; "steered"
 	OpenFor float64   `json:"openForMs,omitempty"` // at least
 	Reason  *Reason   `json:"reason,omitempty"`
 	Error   string    `json:"error,omitempty"` // why the source failed
+
+	// Of "steered": who did what, and why.
+	Who string `json:"who,omitempty"`
+	Did string `json:"did,omitempty"`
+	Why string `json:"why,omitempty"`
 
 	// Of "nodes changed": how many there are, have come and have gone.
 	Nodes   int `json:"nodes,omitempty"`

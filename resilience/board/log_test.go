@@ -141,7 +141,7 @@ func TestServiceBreakerIsLogged(t *testing.T) {
 // schema is what version 1 of the JSON is made of. Whoever changes or removes a
 // line here changes SchemaVersion.
 const schema = `
-State: schemaVersion at services log
+State: schemaVersion at steering services log
 Service: name settings calls attempts inFlight inFlightPeak breaker budget nodes
 Budget: tokens most
 Node: id addr zone ejected notReady inFlight score threshold retryAt ownRule breaker attempts history lastEjection
@@ -149,7 +149,7 @@ Breaker: state mode shadow rule minCalls errorRate openForMs score threshold ret
 Reason: cause rule score threshold calls failures note
 Window: total succeeded answered failed timedOut rejected shortCircuited abandoned ambiguous retries fellBack fallbackFailed latency
 Latency: count meanMs minMs p25Ms p50Ms p75Ms p90Ms p95Ms p99Ms p995Ms maxMs
-Entry: id at service node kind openForMs reason error nodes added removed
+Entry: id at service node kind openForMs reason error who did why nodes added removed
 Change: at kind
 Ejection: at reason`
 

@@ -16,7 +16,7 @@ import (
 
 // State returns what there is to see now.
 func (b *Board) State() State {
-	st := State{SchemaVersion: SchemaVersion, At: clock.System.Now(), Services: []Service{}}
+	st := State{SchemaVersion: SchemaVersion, At: clock.System.Now(), Steering: b.cfg.Steer != nil, Services: []Service{}}
 	seen := make(names)
 	for _, s := range b.list() {
 		sv := s.look()
@@ -92,7 +92,7 @@ func nodeOf(status *selector.Status) Node {
 		Breaker: breakerOf(status.Breaker),
 	}
 	n.Breaker.State = status.State.String()
-	n.OwnRule = n.Breaker.Rule != breaker.Never{}.String()
+	n.OwnRule = ownRule(status)
 	return n
 }
 

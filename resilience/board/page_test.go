@@ -113,7 +113,7 @@ func TestPage(t *testing.T) {
 		if far := regexp.MustCompile(`(?:src|href)="(?:[a-z]+:)?//|https?://|@import|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b| style="| onclick="`).FindString(body); far != "" {
 			t.Errorf("%s has %q", path, far)
 		}
-		for _, ref := range regexp.MustCompile(`(?:src|href)="([^":]+)"|EventSource\("([^"]+)"\)`).FindAllStringSubmatch(body, -1) {
+		for _, ref := range regexp.MustCompile(`(?:src|href)="([^":]+)"|fetch\("([^"]+)", \{ headers`).FindAllStringSubmatch(body, -1) {
 			w := httptest.NewRecorder()
 			b.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/holdfast/"+ref[1]+ref[2], nil))
 			if w.Code != http.StatusOK {

@@ -14,6 +14,7 @@ const SchemaVersion = 1
 type State struct {
 	SchemaVersion int       `json:"schemaVersion"`
 	At            time.Time `json:"at"`
+	Steering      bool      `json:"steering"` // orders are taken
 	Services      []Service `json:"services"` // by name
 	Log           []Entry   `json:"log"`      // the last 500, the oldest first
 }

@@ -43,7 +43,7 @@
   const SIGNS = { "ejected": "✕", "readmitted": "●", "probe failed": "◌", "ejection prevented": "!" };
 
   // --- a service ---
-  const columns = ["State", "Node", "Score", "Calls/s", "Errors", "p50 / p99", "In flight", "Why", "Since", "Next probe", "History"];
+  const columns = ["State", "Node", "Score", "Calls/s", "Errors", "p50 / p99", "In flight", "Why", "Since", "Next probe", "History", "Steer"];
   const NUMBERS = new Set(["Calls/s", "Errors", "p50 / p99", "In flight"]);
   const facts = ["Calls/s", "Errors", "p50 / p99", "Attempts/s", "Amplification", "Ambiguous", "In flight", "Retry budget", "Breaker"];
 
@@ -51,7 +51,9 @@
     constructor(name) {
       const title = make("h2", {}, name);
       title.id = "service-" + Service.count++;
-      this.root = make("article", { className: "service" }, title);
+      this.steer = make("button", { type: "button", onclick: () => ask(this.state, null) }, "Steer …");
+      this.steer.setAttribute("aria-label", "Steer " + name);
+      this.root = make("article", { className: "service" }, make("div", { className: "title" }, title, this.steer));
       this.root.setAttribute("aria-labelledby", title.id);
       this.facts = {};
       const list = make("dl", { className: "facts" });
@@ -77,6 +79,8 @@
     }
 
     show(s, now) {
+      this.state = s;
+      this.steer.hidden = !state.steering || !s.settings;
       const f = this.facts, c = s.calls, a = s.attempts;
       set(f["Calls/s"], rate(c.total));
       set(f["Errors"], share(errors(c), c.total));
@@ -135,6 +139,8 @@
         if (this.body.children[at] !== row.root) this.body.insertBefore(row.root, this.body.children[at] || null);
         at++;
         fill(row, n, now);
+        row.steer.hidden = !state.steering || !this.state.settings || n.id === "(others)";
+        row.steer.onclick = () => ask(this.state, n);
       }
       for (const id of left) { this.rows.get(id).root.remove(); this.rows.delete(id); }
     }
@@ -155,6 +161,8 @@
     row.score = make("span");
     row.cell["Score"].append(row.meter, " ", row.score);
     row.cell["History"].className = "strip";
+    row.steer = make("button", { type: "button" }, "…");
+    row.cell["Steer"].append(row.steer);
     return row;
   };
 
@@ -163,6 +171,7 @@
     const c = row.cell, w = n.attempts, b = n.breaker;
     if (c["State"].className !== cls) c["State"].className = cls;
     set(c["State"], sign + " " + word + (b && b.mode ? ", " + b.mode : ""));
+    row.steer.setAttribute("aria-label", "Steer " + (n.id || "the node"));
     set(c["Node"], (n.id || "(the node)") + (n.zone ? " · " + n.zone : ""));
     const score = n.ownRule && b ? [b.score, b.threshold] : [n.score, n.threshold];
     row.meter.hidden = !score[1];
@@ -195,6 +204,7 @@
     const cls = e.kind === "ejected" || e.kind === "breaker open" ? "out" : e.kind === "readmitted" || e.kind === "breaker closed" ? "closed" : "";
     let text = e.error || why(e.reason);
     if (e.kind === "nodes changed") text = `${e.nodes} nodes: ${e.added || 0} new, ${e.removed || 0} gone`;
+    if (e.kind === "steered") text = `${e.who} did: ${e.did}, “${e.why}”`;
     if (e.openForMs) text += (text ? ", " : "") + "out for at least " + ms(e.openForMs);
     return make("tr", {}, make("td", {}, time(e.at)), make("td", {}, e.service), make("td", {}, e.node || ""),
       make("td", { className: cls }, e.kind), make("td", { className: "why" }, text));
@@ -240,14 +250,91 @@
     set($("summary"), `${state.services.length} services, ${nodes} nodes, ${out} out`);
     document.title = (out ? "✕ " + out + " out · " : "") + "holdfast";
   };
-  const source = new EventSource("state.stream");
-  source.addEventListener("state", (e) => {
-    state = JSON.parse(e.data);
-    ahead = Date.parse(state.at) - Date.now();
-    set($("link"), "live");
-    draw();
+  const take = {
+    state: (data) => {
+      state = data;
+      ahead = Date.parse(state.at) - Date.now();
+      set($("link"), "live");
+      draw();
+    },
+    log: hear,
+  };
+
+  // What the server asks for may be a token, which an EventSource cannot send.
+  const KEY = "holdfast-token";
+  const headers = (more) => {
+    const token = sessionStorage.getItem(KEY);
+    return token ? { ...more, Authorization: "Bearer " + token } : more;
+  };
+  const login = () => new Promise((done) => {
+    $("login").querySelector("form").onsubmit = (e) => {
+      e.preventDefault();
+      sessionStorage.setItem(KEY, $("token").value);
+      $("token").value = "";
+      $("login").close();
+    };
+    $("login").onclose = done;
+    $("login").showModal();
   });
-  source.addEventListener("log", (e) => hear(JSON.parse(e.data)));
-  source.onerror = () => set($("link"), "connection lost, trying again …");
+
+  const follow = async () => {
+    const resp = await fetch("state.stream", { headers: headers({}), cache: "no-store" });
+    if (resp.status === 401) return login();
+    if (!resp.ok) throw new Error(resp.status + " " + resp.statusText);
+    const reader = resp.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = ""; ;) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error("the stream has ended");
+      text += value;
+      const events = text.split("\n\n");
+      text = events.pop();
+      for (const event of events) {
+        const [, name, data] = /^event: (\w+)\ndata: ([^]*)$/.exec(event) || [];
+        if (name in take) take[name](JSON.parse(data));
+      }
+    }
+  };
+  const forever = async () => {
+    for (; ;) {
+      try {
+        await follow();
+      } catch (err) {
+        set($("link"), "connection lost (" + err.message + "), trying again …");
+        await new Promise((r) => setTimeout(r, 2000));
+      }
+    }
+  };
+
+  // --- steering ---
+  const ORDERS = ["trip", "reset", "force-open", "force-closed", "auto", "shadow-on", "shadow-off"];
+  const ask = (s, n) => {
+    const orders = n ? ["eject", "readmit", "hold", "release", ...(n.ownRule ? ORDERS : [])] : [...(s.breaker ? ORDERS : []), "settings"];
+    set($("order-title"), n ? `${s.name}: ${n.id || "the node"}` : s.name || "(no name)");
+    $("order-do").replaceChildren(...orders.map((o) => make("option", {}, o)));
+    $("order-settings").value = JSON.stringify(s.settings, null, 2);
+    set($("order-error"), "");
+    $("order-why").value = "";
+    const choose = () => { $("order-settings-label").hidden = $("order-do").value !== "settings"; };
+    $("order-do").onchange = choose;
+    choose();
+    $("order-cancel").onclick = () => $("order").close();
+    $("order").querySelector("form").onsubmit = async (e) => {
+      e.preventDefault();
+      const order = { service: s.name, do: $("order-do").value, why: $("order-why").value };
+      if (n) order.node = n.id;
+      try {
+        if (order.do === "settings") order.settings = JSON.parse($("order-settings").value);
+        const resp = await fetch("steer", { method: "POST", headers: headers({ "Content-Type": "application/json" }), body: JSON.stringify(order) });
+        if (resp.status === 401) { await login(); return; }
+        if (!resp.ok) throw new Error(await resp.text());
+        $("order").close();
+      } catch (err) {
+        set($("order-error"), err.message);
+      }
+    };
+    $("order").showModal();
+  };
+
+  forever();
   setInterval(draw, 1000); // the times to the next probe
 })();
