@@ -47,7 +47,13 @@ func TestInProgressIsWaitedFor(t *testing.T) {
 	var effects, asked atomic.Int64
 	release := make(chan struct{})
 	addrs := guarded(t, 2, idempotency.Config{OnEvent: func(e idempotency.Event) {
-		if e.Status == idempotency.InProgress && asked.Add(1) == 5 {
+		if e.Status != idempotency.InProgress {
+			return
+		}
+		if e.Request.Close {
+			t.Error("a question takes a connection of its own")
+		}
+		if asked.Add(1) == 5 {
 			close(release)
 		}
 	}}, func(w http.ResponseWriter, r *http.Request) {
