@@ -59,7 +59,7 @@ func (r Report) Print(w io.Writer) error {
 func (r Report) print(w io.Writer) {
 	fmt.Fprintf(w, "%d seeds from %d, %g calls/s a node, %v service time, %v attempt timeout, default settings, through Client.Do\n\n",
 		r.Seeds, r.Seed, RatePerNode, Service, Timeout)
-	fmt.Fprintf(w, "%-42s %13s %13s %15s %7s %6s %8s\n", "calls to eject (p50/p99)", "measured", "design", "ms", "missed", "false", "failed")
+	fmt.Fprintf(w, "%-42s %13s %13s %15s %7s %6s %8s\n", fmt.Sprintf("calls to eject (p50/p99), %d x the seeds", detectRuns), "measured", "design", "ms", "missed", "false", "failed")
 	for _, d := range r.Detections {
 		fmt.Fprintf(w, "%-42s %13s %13s %15s %6.1f%% %6d %7.3f%%\n", d.Name, pair(d.P50, d.P99), pair(d.Want50, d.Want99),
 			pair(d.MsP50, d.MsP99), 100*d.Missed, d.FalseEjections, 100*d.Failed)
