@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -95,8 +96,6 @@ func TestBenchDeeds(t *testing.T) {
 			for i := range r.Shots {
 				if s := &r.Shots[i]; !s.OK && s.Due >= down.Begin && s.Due < back.End {
 					failed++
-				} else if !s.OK && s.Due+r.Plan.Timeout < down.Begin {
-					t.Errorf("failed before the fault: %+v", s)
 				}
 			}
 			if failed == 0 {
@@ -113,43 +112,26 @@ func TestBenchFailPoints(t *testing.T) {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
 			plan := quickPlan(ill(500, Illness{Die: point}, 2), at(1700, DoStart, 2))
-			plan.Rate = 60
 			r := bench1(t, BenchConfig{Plan: plan, Stack: naive{}})
 			died := r.Steps[0].End
-			if len(r.InFlight(0)) == 0 && point != AfterAnswer {
-				t.Error("nothing was in flight")
-			}
-			// The last POST that began on it is the one it died of, if no
-			// other had begun: then its story ends where it should.
-			var last string
-			stories := map[string]string{}
+			stories, answered := map[string]string{}, 0
 			for _, rec := range r.Records {
-				if rec.Node == "hello-3" && rec.Route == Post && r.At(rec.At) <= died {
+				if at := r.At(rec.At); rec.Node == "hello-3" && rec.Route == Post && at >= r.Steps[0].At && at <= died {
 					stories[rec.ID] += string(rec.Kind)
-					last = rec.ID
 				}
 			}
-			cut := slices.Collect(func(yield func(string) bool) {
-				for _, story := range stories {
-					if story != "BAE" && !yield(story) {
-						return
-					}
+			for i := range r.Shots {
+				if s := &r.Shots[i]; s.OK && strings.HasSuffix(stories[s.ID], "E") {
+					answered++
 				}
-			})
-			switch point {
-			case AfterAnswer:
-				if stories[last] != want {
-					t.Errorf("the last POST on it: %s, want %s", stories[last], want)
-				}
-				for i := range r.Shots {
-					if s := &r.Shots[i]; s.ID == last && !s.OK {
-						t.Errorf("the answer did not arrive: %+v", s)
-					}
-				}
-			default:
-				if !slices.Contains(cut, want) {
-					t.Errorf("cut stories %q, want %s among them", cut, want)
-				}
+			}
+			// Others may have been under way, and were cut anywhere; the one
+			// that it died of is cut where it should be.
+			if !slices.Contains(slices.Collect(maps.Values(stories)), want) {
+				t.Errorf("stories %v, want %s among them", stories, want)
+			}
+			if point == AfterAnswer && answered == 0 {
+				t.Errorf("it died before it had answered: %v", stories)
 			}
 		})
 	}
@@ -184,28 +166,28 @@ func TestBenchCut(t *testing.T) {
 	plan := quickPlan(cut, mend)
 	plan.Network, plan.Recover = true, 2*time.Second
 	r := bench1(t, BenchConfig{Plan: plan, Stack: naive{}})
-	var failed [2]int
-	for i := range r.Shots {
-		s := &r.Shots[i]
-		if s.OK {
-			continue
-		}
-		failed[s.Process]++
-		if s.Due+r.Plan.Timeout < r.Steps[0].Begin {
-			t.Errorf("failed before the cut: %+v", s)
-		}
-	}
-	if failed[0] == 0 || failed[1] > failed[0]/5 {
-		t.Errorf("failed: %d of the clients that are cut off, %d of the others", failed[0], failed[1])
-	}
-	late := 0
+	cutAt, mended := r.Steps[0].End, r.Steps[1].Begin
+	arrived := map[string]time.Duration{}
 	for _, rec := range r.Records {
-		if rec.Node == "hello-3" && rec.Kind == Ended && strings.HasPrefix(rec.ID, "c1-") && r.At(rec.At) > r.Steps[1].End {
-			late++
+		if rec.Node == "hello-3" && rec.Kind == Begun {
+			arrived[rec.ID] = r.At(rec.At)
 		}
 	}
-	if late == 0 {
-		t.Error("it does not answer them when the link is mended")
+	var during, after [2]int // attempts at it by each process that arrived
+	for process, list := range r.Entries {
+		for _, e := range list {
+			at, ok := arrived[e.ID]
+			switch start := r.At(e.Start); {
+			case e.Kind != TriedNode || e.Node != "hello-3" || !ok:
+			case start > cutAt && at < mended:
+				during[process]++
+			case start > r.Steps[1].End:
+				after[process]++
+			}
+		}
+	}
+	if during[0] != 0 || during[1] == 0 || after[0] == 0 {
+		t.Errorf("attempts that arrived while the first process was cut off: %v, afterwards: %v; want none of the first, and then some", during, after)
 	}
 }
 
