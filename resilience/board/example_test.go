@@ -64,7 +64,6 @@ func ExampleBoard_State() {
 			}
 			return nil
 		})
-		time.Sleep(15 * time.Millisecond)
 	}
 	for _, service := range b.State().Services {
 		for _, node := range service.Nodes {
