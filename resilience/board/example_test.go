@@ -2,7 +2,6 @@ package board_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -57,13 +56,9 @@ func ExampleBoard_State() {
 		return
 	}
 	defer func() { _ = client.Close() }()
-	for range 50 {
-		_ = client.Do(context.Background(), resilience.Safe("get"), func(_ context.Context, node *selector.Node) error {
-			if strings.HasPrefix(node.Addr, "10.0.0.2:") {
-				return resilience.Mark(errors.New("connection refused"), resilience.NotSent)
-			}
-			return nil
-		})
+	if err := client.Selector().Eject("10.0.0.2:8080", "a new disk"); err != nil {
+		fmt.Println(err)
+		return
 	}
 	for _, service := range b.State().Services {
 		for _, node := range service.Nodes {
