@@ -36,8 +36,8 @@ func (c *cutter) cutBy(call *Call) bool {
 	}
 	by := c.by
 	c.by = nil // it is asked once
-	if c.cut = by.Cut(ErrAttemptTimeout); !c.cut && call.try.budget != nil {
-		call.try.budget.Return()
+	if c.cut = by.Cut(ErrAttemptTimeout); !c.cut {
+		call.try.refund(c.ctx)
 	}
 	return c.cut
 }

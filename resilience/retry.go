@@ -75,7 +75,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 		}
 		if err == nil {
 			if t.reserved {
-				r.Budget.Return()
+				t.refund(ctx)
 			}
 			if r.Budget != nil {
 				r.Budget.Success()
@@ -93,7 +93,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 		wait, why, hookErr := r.next(ctx, policy, a, f, err)
 		if why != retry.Granted {
 			if t.reserved {
-				r.Budget.Return()
+				t.refund(ctx)
 			}
 			return r.end(call, f, a.ended(), why, err, hookErr)
 		}
@@ -103,8 +103,8 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Observer.Observe(retryEvent(a, wait))
 			}
 			if err := r.Clock.Sleep(ctx, wait); err != nil {
-				if r.Budget != nil && (t.reserved || !t.outcome.Pending) {
-					r.Budget.Return()
+				if t.reserved || !t.outcome.Pending {
+					t.refund(ctx)
 				}
 				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
 			}
@@ -149,8 +149,8 @@ func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, 
 		q.Hook, q.Again = nil, true // the hook has answered
 		why, _ = retry.Decide(q)
 	}
-	if why == retry.Granted && !o.Pending && r.Budget != nil && !t.reserved && !r.Budget.Take(a.ended()) {
-		why = retry.OverBudget
+	if why == retry.Granted && !o.Pending && !t.reserved {
+		why = t.pay(ctx, a.ended())
 	}
 	return q.Wait, why, hookErr
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/retry"
 )
 
 // ErrAttemptTimeout is matched by the error of an attempt that was cut by its
@@ -99,6 +100,7 @@ type cutter struct {
 	mu      sync.Mutex
 	alarm   clock.Alarm
 	attempt uint64                  // counts them
+	ctx     context.Context         // the attempt's
 	call    *Call                   // nil when the attempt is over
 	full    time.Duration           // the timeout
 	due     time.Duration           // when to look at the attempt
@@ -125,11 +127,11 @@ func (c *cutter) bounded(ctx context.Context, call *Call, next Func, d time.Dura
 		ctx, cancel = c.clk.WithCancel(ctx)
 	}
 	until, _ := ctx.Deadline()
-	c.begin(call, d, until, cancel)
+	c.begin(ctx, call, d, until, cancel)
 	returned := false
 	defer func() { // a panic leaves neither timer nor context nor a retry that is taken and not made
-		if cut := c.end(); cut && !returned && call.try.budget != nil {
-			call.try.budget.Return()
+		if cut := c.end(); cut && !returned {
+			call.try.refund(ctx)
 		}
 	}()
 	err := next(ctx, call)
@@ -147,11 +149,11 @@ func (c *cutter) bounded(ctx context.Context, call *Call, next Func, d time.Dura
 	return err
 }
 
-func (c *cutter) begin(call *Call, d time.Duration, until time.Time, cancel context.CancelCauseFunc) {
+func (c *cutter) begin(ctx context.Context, call *Call, d time.Duration, until time.Time, cancel context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attempt++
-	c.call, c.full, c.until, c.cancel = call, d, until, cancel
+	c.ctx, c.call, c.full, c.until, c.cancel = ctx, call, d, until, cancel
 	c.cut, c.panics = false, nil
 	if call.clk == nil { // stacked by hand, without Retry and Select
 		call.begins(c.clk, c.clk.Mono())
@@ -241,8 +243,8 @@ func (c *cutter) cutNow(call *Call) bool {
 	return c.cutBy(call)
 }
 
-// affordable reports whether another attempt could finish in time, and takes
-// it from the budget.
+// affordable reports whether another attempt could finish in time, and pays
+// for it.
 func (c *cutter) affordable(t *try) bool {
 	now := c.clk.Now()
 	if !c.until.IsZero() {
@@ -254,7 +256,7 @@ func (c *cutter) affordable(t *try) bool {
 			return false
 		}
 	}
-	return t.budget == nil || t.budget.Take(now)
+	return t.pay(c.ctx, now) == retry.Granted
 }
 
 func (c *cutter) end() (cut bool) {
@@ -263,7 +265,7 @@ func (c *cutter) end() (cut bool) {
 	if c.call != nil && c.call.try != nil {
 		c.call.try.cutter = nil
 	}
-	c.by = nil
+	c.by, c.ctx = nil, nil
 	c.alarm.Clear()
 	if c.call = nil; c.cancel != nil {
 		c.cancel(nil)

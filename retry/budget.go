@@ -57,6 +57,7 @@ func (c BudgetConfig) Validate() error {
 // adds to one counter. It is safe for concurrent use; make one by [NewBudget].
 type Budget struct {
 	counts    bool          // successes itself; never changes
+	low       atomic.Bool   // less than half is left, when somebody last looked
 	counter   atomic.Uint64 // successes, where nobody else counts them
 	successes func() uint64 // reads them; never changes
 
@@ -107,7 +108,7 @@ func (b *Budget) Update(cfg BudgetConfig) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cfg = withDefaults(cfg)
-	b.tokens = min(b.tokens, b.most())
+	b.set(b.tokens)
 	return nil
 }
 
@@ -130,8 +131,47 @@ func (b *Budget) Take(now time.Time) bool {
 	if b.tokens < 1 {
 		return false
 	}
-	b.tokens--
+	b.set(b.tokens - 1)
 	return true
+}
+
+// Charge spends n retries that somebody else has made for this client: the
+// server of a call, which then has reported them. It may leave a debt, up to
+// what can be saved up.
+func (b *Budget) Charge(n int, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cfg.Share < 0 || n <= 0 {
+		return
+	}
+	b.earn(now)
+	b.set(max(b.tokens-float64(n), -b.most()))
+}
+
+// Credit is how many retries a server that is called may make for this client:
+// as many as are left, or any number (limited is false) while that is half or
+// more of what can be saved up; then it costs one load, and now is not called.
+func (b *Budget) Credit(now func() time.Time) (n int, limited bool) {
+	if b == nil || !b.low.Load() {
+		return 0, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cfg.Share < 0 {
+		return 0, false
+	}
+	b.earn(now())
+	b.set(b.tokens)
+	return max(int(b.tokens), 0), b.low.Load()
+}
+
+// set changes the tokens, within the cap.
+func (b *Budget) set(tokens float64) {
+	most := b.most()
+	b.tokens = min(tokens, most)
+	if low := b.tokens < most/2; low != b.low.Load() {
+		b.low.Store(low)
+	}
 }
 
 // Return gives back a retry that was taken and not made.
@@ -141,7 +181,7 @@ func (b *Budget) Return() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tokens = min(b.tokens+1, b.most())
+	b.set(b.tokens + 1)
 }
 
 // Balance returns the retries that can be made at once, and the most that can
@@ -153,7 +193,7 @@ func (b *Budget) Balance(now time.Time) (tokens, most float64) {
 		return math.Inf(1), math.Inf(1)
 	}
 	b.earn(now)
-	return b.tokens, b.most()
+	return max(b.tokens, 0), b.most()
 }
 
 // most is at least one, or a floor of a retry a minute would never grant it.

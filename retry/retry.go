@@ -97,12 +97,14 @@ const (
 	Exhausted            // all attempts were made
 	OutOfTime            // another attempt cannot finish before the deadline
 	OverBudget           // retries have used up their share of the traffic
+	NoCredit             // the caller of the request that is being served has no retries left
 )
 
 // String returns the reason in words that end a sentence.
 func (r Reason) String() string {
 	return name([]string{
 		"granted", "cancelled", "final", "not repeatable", "stopped", "attempts exhausted", "out of time", "retry budget exhausted",
+		"caller's retry budget exhausted",
 	}, uint8(r), "Reason")
 }
 

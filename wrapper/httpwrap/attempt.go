@@ -164,7 +164,7 @@ func (a *attempt) Cut(cause error) bool {
 func (a *attempt) request(call *resilience.Call) (*http.Request, error) {
 	x := a.x
 	req := x.req.WithContext(a)
-	req.Header = numbered(x.header, call.Attempt)
+	req.Header = a.told(x.header, call)
 	if a.pool.owned == nil && call.Node.Addr != "" {
 		u := *req.URL
 		u.Host = nodeAddr(call.Node.Addr, dialled(req.URL))

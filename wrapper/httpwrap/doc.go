@@ -35,6 +35,13 @@
 // attempt on, requests carry X-Retry-Attempt with the attempt's number, 2 for
 // the second.
 //
+// # Layers
+//
+// Three layers that make three attempts each make 27 at the bottom, when that
+// is down. [Serve] keeps a server's own calls within the retry budget of whoever
+// called it: the caller says what is left of its budget (X-Retry-Credit, sent
+// when that is less than half), and is told what was spent (X-Retry-Spent).
+//
 // Timeouts of the settings bound the time to the headers. The body is bounded
 // by the request's context alone.
 //

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
@@ -142,4 +143,29 @@ func ExampleWithHint() {
 	// Output:
 	// POST 502 attempts: 1
 	// search 200 attempts: 2
+}
+
+// A service in the middle: what it calls is retried within the budget of its
+// own callers, as long as they are in its network.
+func ExampleServe() {
+	orders := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		// Calls through a holdfast client go here, with the request's context.
+		fmt.Fprintln(w, "two orders")
+	})
+	ours := netip.MustParsePrefix("127.0.0.0/8")
+	server := httptest.NewServer(httpwrap.Serve(orders, func(r *http.Request) bool {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		return err == nil && ours.Contains(peer.Addr())
+	}))
+	defer server.Close()
+
+	resp, err := http.Get(server.URL) //nolint:noctx // the example's own server
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Printf("%s", body)
+	// Output: two orders
 }

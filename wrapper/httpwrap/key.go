@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/holdfast-go/holdfast/resilience"
@@ -121,18 +120,4 @@ func newKey() string {
 	hex.Encode(b[20:24], u[8:10])
 	hex.Encode(b[25:37], u[10:])
 	return string(b[:])
-}
-
-// attemptName is the header that tells a server which attempt it is serving.
-const attemptName = "X-Retry-Attempt"
-
-// numbered returns header with the attempt's number, from the second on. The
-// one before may still be being sent: it is not touched.
-func numbered(header http.Header, attempt int) http.Header {
-	if attempt < 2 {
-		return header
-	}
-	header = maps.Clone(header)
-	header[attemptName] = []string{strconv.Itoa(attempt)}
-	return header
 }

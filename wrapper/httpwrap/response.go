@@ -17,6 +17,9 @@ func (a *attempt) answer(resp *http.Response, call *resilience.Call) error {
 	}
 	a.resp = resp
 	x.latest = a
+	if spent, ok := resp.Header[spentName]; ok {
+		call.Charge(a, number(spent))
+	}
 	upload := x.req.Body != nil && x.req.Body != http.NoBody
 	if resp.Body == http.NoBody { // on HTTP/1 only
 		a.end()
