@@ -56,6 +56,7 @@ var rooms = []room{
 	{floor: 3, path: "wrapper/idempotency", alone: true},
 
 	{floor: 4, path: "resilience/resiliencetest"},
+	{floor: 4, path: "resilience/trace"},
 	{floor: 4, path: "resilience/board", tests: []string{hystrix, gobreaker}},
 	{floor: 4, path: "breaker/hystrix", third: []string{hystrix}}, // an engine, and commands that are clients
 	{floor: 4, path: "wrapper/httpwrap"},
