@@ -25,6 +25,11 @@ type Clock = clock.Clock
 type Config struct {
 	Settings
 
+	// SettingsFrom, if not nil, says what the Settings are, in place of those
+	// above, which must be zero, and says so again when they change. The
+	// client closes it. Nil: the Settings change by Update only.
+	SettingsFrom SettingsSource
+
 	// Service names what is called, in errors and events. May be empty.
 	Service string
 
@@ -86,6 +91,7 @@ type Client struct {
 	budget   *retry.Budget
 	bulkhead bulkhead
 	closed   sync.Once
+	follower *follower
 
 	mu    sync.Mutex // for Update
 	cfg   Config
@@ -117,26 +123,32 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
 	}
-	if err := cfg.Validate(); err != nil {
-		return nil, errors.Join(prefix("resilience", err), cfg.Nodes.Close())
+	f := &follower{source: cfg.SettingsFrom}
+	err := f.start(&cfg)
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		return nil, errors.Join(prefix("resilience", err), cfg.Nodes.Close(), f.close())
 	}
 	cfg.Observer = watched(cfg.Observer, cfg.Service)
-	c := &Client{service: cfg.Service}
+	c := &Client{service: cfg.Service, follower: f}
 	c.cfg = cfg
 	sel, err := selector.New(cfg.selectorConfig())
 	if err != nil {
-		return nil, prefix("resilience", err)
+		return nil, errors.Join(prefix("resilience", err), f.close())
 	}
 	c.selector = sel
 	bc := cfg.Budget.config()
 	bc.Successes = sel.Successes
 	if c.budget, err = retry.NewBudget(bc, cfg.Clock.Now()); err != nil {
-		return nil, errors.Join(err, sel.Close())
+		return nil, errors.Join(err, sel.Close(), f.close())
 	}
 	if err := c.build(cfg.Settings); err != nil {
-		return nil, errors.Join(prefix("resilience", err), sel.Close())
+		return nil, errors.Join(prefix("resilience", err), sel.Close(), f.close())
 	}
-	c.tell(ClientOpened)
+	c.tell(ClientOpened, nil)
+	f.follow(c)
 	return c, nil
 }
 
@@ -241,18 +253,18 @@ func (c *Client) InFlight() int {
 	return int(min(n, int64(c.path.Load().settings.Bulkhead)))
 }
 
-// Close ends the node source. Calls that begin after it fail with
+// Close ends the sources of nodes and settings. Calls that begin after it fail with
 // selector.ErrClosed; calls that are under way end as they would.
 func (c *Client) Close() error {
-	err := c.selector.Close()
-	c.closed.Do(func() { c.tell(ClientClosed) })
+	err := errors.Join(c.selector.Close(), c.follower.close())
+	c.closed.Do(func() { c.tell(ClientClosed, nil) })
 	return err
 }
 
 // tell tells the observer of the client itself.
-func (c *Client) tell(kind EventKind) {
+func (c *Client) tell(kind EventKind, err error) {
 	if p := c.path.Load(); p.observer != nil {
-		p.observer.Observe(Event{Kind: kind, At: p.clk.Now(), Service: c.service, Client: c})
+		p.observer.Observe(Event{Kind: kind, At: p.clk.Now(), Service: c.service, Client: c, Err: err})
 	}
 }
 

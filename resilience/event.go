@@ -22,11 +22,13 @@ const (
 	FallbackDone                         // after CallDone: the fallback answered in its place, or failed too
 	ClientOpened                         // a client was made: see Event.Client. Nothing was called yet
 	ClientClosed                         // it was closed: calls that are under way may still be told of
+	SettingsChanged                      // Config.SettingsFrom reported others, which are in force
+	SettingsRefused                      // it reported some that are wrong, or could not be read: see Err. The old ones stay
 )
 
 // String returns the kind in words.
 func (k EventKind) String() string {
-	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker", "fallback done", "client opened", "client closed"}
+	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker", "fallback done", "client opened", "client closed", "settings changed", "settings refused"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -54,7 +56,7 @@ type Event struct {
 
 	Change  *selector.Event // of NodeEvent
 	Breaker *breaker.Event  // of ServiceBreakerEvent
-	Client  *Client         // of ClientOpened and ClientClosed
+	Client  *Client         // of those from ClientOpened on
 }
 
 // Observer hears what happens. It is called on the goroutine it happens on,

@@ -142,17 +142,40 @@ type RuleSettings struct {
 	Shadow   bool          `json:"shadow,omitempty" yaml:"shadow,omitempty"`     // only report
 }
 
-// Validate returns all that is wrong, joined: one line a field, with the
+// FieldError is one thing that is wrong with [Settings]. What Validate and
+// UnmarshalJSON return is made of them.
+type FieldError struct {
+	Field string // as JSON and YAML name it: "ejection.excess", "methods[\"get\"].timeout"; empty: the whole
+	Err   error  // says it, and begins with the field
+}
+
+func (e *FieldError) Error() string { return e.Err.Error() }
+
+func (e *FieldError) Unwrap() error { return e.Err }
+
+func wrong(field string, format string, args ...any) error {
+	return &FieldError{field, fmt.Errorf(format, append([]any{field}, args...)...)}
+}
+
+// named makes FieldErrors of another room's, which begin with the field.
+func named(err error) error {
+	return each(err, func(err error) error {
+		field, _, _ := strings.Cut(err.Error(), " ")
+		return &FieldError{field, err}
+	})
+}
+
+// Validate returns all that is wrong, joined: a [FieldError] a field, with the
 // accepted range. [New] and [Client.Update] call it.
 func (s Settings) Validate() error {
 	var v problems
 	v.attempts("attempts", s.Attempts)
 	v.duration("timeout", s.Timeout)
 	v.backoff("backoff", s.Backoff)
-	v.add(s.Budget.config().Validate())
+	v.add(named(s.Budget.config().Validate()))
 	_, err := newStrategy(s.Strategy)
-	v.add(err)
-	v.add(s.Ejection.config().Validate())
+	v.add(named(err))
+	v.add(named(s.Ejection.config().Validate()))
 	v.add(within("breaker", s.Breaker.config().Validate()))
 	if s.ServiceBreaker != nil {
 		cfg, err := s.ServiceBreaker.config()
@@ -185,7 +208,7 @@ type problems []error
 
 func (p *problems) check(ok bool, field string, value any, want string) {
 	if !ok {
-		*p = append(*p, fmt.Errorf("%s %v: want %s", field, value, want))
+		*p = append(*p, &FieldError{field, fmt.Errorf("%s %v: want %s", field, value, want)})
 	}
 }
 
@@ -222,10 +245,11 @@ func within(path string, err error) error {
 	return each(err, func(err error) error {
 		var f *breaker.FieldError
 		if !errors.As(err, &f) {
-			return fmt.Errorf("%s.%w", path, err)
+			return named(fmt.Errorf("%s.%w", path, err))
 		}
 		name := f.Field[strings.LastIndexByte(f.Field, '.')+1:]
-		return &settingError{text: fmt.Sprintf("%s.%s %v: want %s", path, strings.ToLower(name[:1])+name[1:], f.Value, f.Want), err: err}
+		name = path + "." + strings.ToLower(name[:1]) + name[1:]
+		return &FieldError{name, &settingError{text: fmt.Sprintf("%s %v: want %s", name, f.Value, f.Want), err: err}}
 	})
 }
 

@@ -122,7 +122,7 @@ func readSettings(data []byte, v reflect.Value, at string) error {
 		return readObject(data, at, func(name string, raw json.RawMessage) error {
 			i := slices.Index(names, name)
 			if i < 0 {
-				return fmt.Errorf("%s: unknown field; want one of %s", join(at, name), strings.Join(names, ", "))
+				return wrong(join(at, name), "%s: unknown field; want one of %s", strings.Join(names, ", "))
 			}
 			return readSettings(raw, values[i], join(at, name))
 		})
@@ -142,9 +142,9 @@ func readSettings(data []byte, v reflect.Value, at string) error {
 	if err := json.Unmarshal(data, v.Addr().Interface()); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
-			return fmt.Errorf("%s: want %v, got %s", at, v.Kind(), kind.Value)
+			return wrong(at, "%s: want %v, got %s", v.Kind(), kind.Value)
 		}
-		return fmt.Errorf("%s: %w", at, err)
+		return wrong(at, "%s: %w", err)
 	}
 	return nil
 }
@@ -152,11 +152,11 @@ func readSettings(data []byte, v reflect.Value, at string) error {
 func readDuration(data []byte, v reflect.Value, at string) error {
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {
-		return fmt.Errorf("%s %s: want a duration with its unit, such as \"250ms\"", at, data)
+		return wrong(at, "%s %s: want a duration with its unit, such as \"250ms\"", data)
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("%s %q: want a duration with its unit, such as \"250ms\"", at, text)
+		return wrong(at, "%s %q: want a duration with its unit, such as \"250ms\"", text)
 	}
 	v.SetInt(int64(d))
 	return nil
@@ -169,7 +169,7 @@ func readObject(data []byte, at string, field func(string, json.RawMessage) erro
 	if err := json.Unmarshal(data, &whole); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
-			return fmt.Errorf("%s: want object, got %s", join("settings", at), kind.Value)
+			return &FieldError{at, fmt.Errorf("%s: want object, got %s", join("settings", at), kind.Value)}
 		}
 		return err
 	}
@@ -189,7 +189,7 @@ func readObject(data []byte, at string, field func(string, json.RawMessage) erro
 			return err
 		}
 		if seen[name] {
-			errs = append(errs, fmt.Errorf("%s: there twice", join(at, name)))
+			errs = append(errs, wrong(join(at, name), "%s: there twice"))
 			continue
 		}
 		seen[name] = true

@@ -225,8 +225,6 @@ func TestFileServesOneSelector(t *testing.T) {
 	r.reports = nil
 	r.write(`[{"id": "c"}]`)
 	r.pass(time.Minute)
-	r.source.poll() // a timer that fired as Close was called
-	r.pass(time.Minute)
 	r.want("after Close")
 	unused := &FileSource{Path: r.path}
 	if err := unused.Close(); err != nil {

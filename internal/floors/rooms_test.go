@@ -17,6 +17,7 @@ const (
 	goMicro   = "go-micro.dev/v5"
 	connect   = "connectrpc.com/connect"
 	otel      = "go.opentelemetry.io/otel"
+	yaml      = "go.yaml.in/yaml/v3"
 	prom      = "github.com/prometheus/client_golang"
 
 	anything = "*"
@@ -43,6 +44,7 @@ var rooms = []room{
 	{floor: 0, path: "internal/realserver", alone: true},
 	{floor: 0, path: "internal/relay"},
 
+	{floor: 1, path: "internal/filewatch"},
 	{floor: 1, path: "breaker"},
 	{floor: 1, path: "retry", third: []string{backoff}},
 
@@ -58,6 +60,7 @@ var rooms = []room{
 	{floor: 4, path: "resilience/resiliencetest"},
 	{floor: 4, path: "resilience/trace"},
 	{floor: 4, path: "resilience/board", tests: []string{hystrix, gobreaker}},
+	{floor: 4, path: "resilience/settingsfile", nested: true, third: []string{yaml}},
 	{floor: 4, path: "breaker/hystrix", third: []string{hystrix}}, // an engine, and commands that are clients
 	{floor: 4, path: "wrapper/httpwrap"},
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},

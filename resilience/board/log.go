@@ -19,10 +19,10 @@ type Entry struct {
 	At      time.Time `json:"at"`
 	Service string    `json:"service"`
 	Node    string    `json:"node,omitempty"`
-	Kind    string    `json:"kind"`                // selector.Kind in words; "breaker open", "breaker half-open", "breaker closed" or "breaker mode …" of the service breaker; "steered"
+	Kind    string    `json:"kind"`                // selector.Kind in words; "breaker open", "breaker half-open", "breaker closed" or "breaker mode …" of the service breaker; "settings changed" or "settings refused", by their source; "steered"
 	OpenFor float64   `json:"openForMs,omitempty"` // at least
 	Reason  *Reason   `json:"reason,omitempty"`
-	Error   string    `json:"error,omitempty"` // why the source failed
+	Error   string    `json:"error,omitempty"` // why the source of nodes failed, or the settings were refused
 
 	// Of "steered": who did what, and why.
 	Who string `json:"who,omitempty"`
@@ -124,6 +124,18 @@ func (s *service) noteBreaker(e *breaker.Event) {
 	entry := Entry{At: e.At, Service: s.name, Kind: "breaker " + e.To.String(), OpenFor: ms(e.OpenFor), Reason: reasonOf(e.Reason)}
 	if e.From == e.To { // by Force
 		entry.Kind = "breaker mode " + e.Mode.String()
+	}
+	s.board.log.add(entry)
+}
+
+// noteSettings writes down what the source of the settings has said.
+func (s *service) noteSettings(e *resilience.Event) {
+	entry := Entry{At: e.At, Service: s.name, Kind: e.Kind.String()}
+	if e.Err == nil {
+		s.refused.Store(nil)
+	} else {
+		entry.Error = short(e.Err.Error())
+		s.refused.Store(&Refusal{e.At, entry.Error})
 	}
 	s.board.log.add(entry)
 }

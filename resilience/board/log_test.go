@@ -219,3 +219,43 @@ func TestStateJSON(t *testing.T) {
 		t.Error(w.Header())
 	}
 }
+
+// fixedSettings is a source of settings that a test works by hand.
+type fixedSettings struct {
+	report func(resilience.Settings, error) error
+}
+
+func (f *fixedSettings) Watch(report func(resilience.Settings, error) error) error {
+	f.report = report
+	return report(resilience.Settings{}, nil)
+}
+
+func (*fixedSettings) Close() error { return nil }
+
+// TestSettingsRefused: what the source of the settings has is wrong, and since
+// when, until it is right again.
+func TestSettingsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t, Config{})
+	source := &fixedSettings{}
+	realClient(t, b, config{Service: "s", SettingsFrom: source})
+	refused := func() *Refusal { return b.State().Services[0].Refused }
+	if r := refused(); r != nil {
+		t.Errorf("at first %+v", r)
+	}
+	_ = source.report(resilience.Settings{}, errors.New("users.yaml:7: "+strings.Repeat("x", 2*maxText)))
+	r := refused()
+	list := b.State().Log
+	last := list[len(list)-1]
+	if r == nil || !strings.HasPrefix(r.Error, "users.yaml:7: xx") || len(r.Error) > maxText+len("…") || r.At.IsZero() {
+		t.Fatalf("%+v", r)
+	}
+	if last.Kind != "settings refused" || last.Error != r.Error || last.Service != "s" {
+		t.Errorf("%+v", last)
+	}
+	_ = source.report(resilience.Settings{Attempts: 5}, nil)
+	list = b.State().Log
+	if r := refused(); r != nil || list[len(list)-1].Kind != "settings changed" || b.State().Services[0].Settings.Attempts != 5 {
+		t.Errorf("%+v, %+v", r, list[len(list)-1])
+	}
+}

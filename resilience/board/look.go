@@ -50,7 +50,7 @@ func (s *service) look() Service {
 	rows := *s.nodes.Load()
 	if c := s.client.Load(); c != nil {
 		settings := c.Settings()
-		sv.Settings = &settings
+		sv.Settings, sv.Refused = &settings, s.refused.Load()
 		sv.Breaker = breakerOf(c.ServiceBreaker())
 		if tokens, most := c.Budget().Balance(now); !math.IsInf(most, 1) {
 			sv.Budget = &Budget{tokens, most}

@@ -28,6 +28,8 @@ type service struct {
 
 	crowded atomic.Bool // not every node has a row
 
+	refused atomic.Pointer[Refusal] // settings that their source had last; nil: they are in force
+
 	mu             sync.Mutex      // to replace nodes
 	taken          int             // rows that the board has granted
 	asked, adopted int             // looks at the set, and the last one that was made use of
@@ -79,6 +81,8 @@ func (s *service) Observe(e resilience.Event) {
 		s.board.add(s)
 	case resilience.ClientClosed:
 		s.leave()
+	case resilience.SettingsChanged, resilience.SettingsRefused:
+		s.noteSettings(&e)
 	}
 }
 

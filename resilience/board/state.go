@@ -23,6 +23,7 @@ type State struct {
 type Service struct {
 	Name     string               `json:"name"` // as configured, and "name~2" for a second client of it
 	Settings *resilience.Settings `json:"settings,omitempty"`
+	Refused  *Refusal             `json:"settingsRefused,omitempty"` // what their source has now is wrong, and those above stay
 	Calls    Window               `json:"calls"`
 	Attempts Window               `json:"attempts"`          // of all nodes together
 	InFlight int                  `json:"inFlight"`          // calls within the bulkhead; attempts where there is none
@@ -30,6 +31,12 @@ type Service struct {
 	Breaker  *Breaker             `json:"breaker,omitempty"` // above the retries
 	Budget   *Budget              `json:"budget,omitempty"`  // none: retries are not bounded
 	Nodes    []Node               `json:"nodes"`             // in the source's order
+}
+
+// Refusal is when and why settings were not taken.
+type Refusal struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error"`
 }
 
 // Budget is the retries that can be paid for.
