@@ -116,14 +116,15 @@ func FuzzReader(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, x := range list {
-			if len(x.Service) > longest || len(x.Method) > longest || len(x.Node) > longest || len(x.Outcome) > longest {
+			if len(x.Service) > longest || len(x.Method) > longest || len(x.Node) > longest || len(x.Outcome) > longest || len(x.Client) > longest {
 				continue
 			}
-			e := entry{
-				start: x.Start.UnixNano(), latency: int64(x.Latency), node: &selector.Node{ID: x.Node}, service: x.Service, method: x.Method,
-				outcome: x.Outcome, attempt: int32(x.Attempt), calls: int32(x.Calls), result: x.Result,
+			var out bytes.Buffer
+			w := NewWriter(&out)
+			if err := errors.Join(w.Write(x), w.Flush()); err != nil {
+				t.Fatal(err)
 			}
-			again, err := readAll(appendRecord(header(nil, x.Client), &e))
+			again, err := readAll(out.Bytes())
 			if len(again) != 1 || again[0] != x {
 				t.Fatalf("%+v became %+v: %v", x, again, err)
 			}

@@ -2,6 +2,7 @@
 //
 //	holdfast failover    an instance dies under load: who notices?
 //	holdfast bench       what users see while things break, beside the alternatives
+//	holdfast trace       traces of attempts: record, import, summary
 //
 // `holdfast help` lists the commands, `holdfast COMMAND -h` their flags.
 //
@@ -19,6 +20,7 @@ import (
 	"github.com/holdfast-go/holdfast/benchmarks/bench"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
+	"github.com/holdfast-go/holdfast/benchmarks/trace"
 )
 
 var menu = cli.Menu{
@@ -26,6 +28,7 @@ var menu = cli.Menu{
 	Commands: []cli.Command{
 		{Name: "failover", About: "an instance dies under load: holdfast beside go-micro, on real processes", Run: failover},
 		{Name: "bench", About: "what users see while things break, beside the alternatives: list, run, report, compare", Run: benchmark},
+		{Name: "trace", About: "record, import and sum up traces of attempts", Run: trace.Run},
 	},
 }
 
