@@ -1,0 +1,233 @@
+package grpcwrap
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/balancer/base"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/resolver"
+
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// tree is the balancer of one ClientConn, from one idle time to the next: a
+// subchannel for each node, all of them connected, as round_robin has it. It
+// chooses nothing: see Pick. gRPC calls it on one goroutine.
+type tree struct {
+	cc     balancer.ClientConn
+	c      *Client // nil until the first update, which names it
+	states balancer.ConnectivityStateEvaluator
+	byNode map[string]*subchannel
+	live   int // subchannels that are ready
+}
+
+// subchannel is the connection to one node.
+type subchannel struct {
+	id    string
+	addrs []resolver.Address
+	sc    balancer.SubConn
+	state connectivity.State
+	shows atomic.Pointer[condition] // to Pick
+	gone  bool
+}
+
+// condition is what a call meets that has chosen the node.
+type condition struct {
+	ready bool
+	err   error // why it cannot be reached; nil: it is being connected for the first time
+}
+
+var (
+	ready      = &condition{ready: true}
+	connecting = &condition{}
+)
+
+var errNoEndpoints = errors.New("the resolver has found no addresses")
+
+// UpdateClientConnState implements balancer.Balancer. An empty set is not
+// believed: asking again is gRPC's affair.
+func (t *tree) UpdateClientConnState(s balancer.ClientConnState) error {
+	if cfg, ok := s.BalancerConfig.(*balancerConfig); ok {
+		t.c = cfg.c
+	}
+	if t.c == nil {
+		return errUnconfigured
+	}
+	nodes, addrs := read(s.ResolverState.Endpoints)
+	if len(nodes) == 0 {
+		t.ResolverError(errNoEndpoints)
+		return balancer.ErrBadResolverState
+	}
+	next := make(map[string]*subchannel, len(nodes))
+	for i := range nodes {
+		id := nodes[i].ID
+		sub := t.byNode[id]
+		if sub == nil || !slices.EqualFunc(sub.addrs, addrs[i], resolver.Address.Equal) {
+			if sub = t.add(id, addrs[i]); sub == nil {
+				continue
+			}
+		}
+		next[id] = sub
+	}
+	old := t.byNode
+	t.byNode = next
+	for id, sub := range old {
+		if next[id] != sub {
+			t.drop(sub)
+		}
+	}
+	t.c.pick.Store(&next)
+	t.c.nodes.tell(nodes, nil)
+	for _, sub := range next {
+		t.show(sub)
+	}
+	t.publish()
+	return nil
+}
+
+// read makes nodes of endpoints: those that Config.Nodes has reported, or ones
+// that are known by their address.
+func read(endpoints []resolver.Endpoint) (nodes []selector.Node, addrs [][]resolver.Address) {
+	seen := make(map[string]bool, len(endpoints))
+	for _, e := range endpoints {
+		if len(e.Addresses) == 0 {
+			continue
+		}
+		n := selector.Node{Addr: e.Addresses[0].Addr}
+		if given, ok := e.Attributes.Value(nodeKey{}).(*selector.Node); ok {
+			n = *given
+		}
+		if n.ID == "" {
+			n.ID = n.Addr
+		}
+		if !seen[n.ID] {
+			seen[n.ID] = true
+			nodes, addrs = append(nodes, n), append(addrs, e.Addresses)
+		}
+	}
+	return nodes, addrs
+}
+
+func (t *tree) add(id string, addrs []resolver.Address) *subchannel {
+	sub := &subchannel{id: id, addrs: addrs, state: connectivity.Idle}
+	sub.shows.Store(connecting)
+	sc, err := t.cc.NewSubConn(addrs, balancer.NewSubConnOptions{ //nolint:staticcheck // SA1019: of several addresses, not as such
+		StateListener: func(s balancer.SubConnState) { t.changed(sub, s) },
+	})
+	if err != nil { // the ClientConn is being closed
+		return nil
+	}
+	sub.sc = sc
+	t.states.RecordTransition(connectivity.Shutdown, connectivity.Idle)
+	sc.Connect()
+	return sub
+}
+
+// drop lets the calls end that are under way.
+func (t *tree) drop(sub *subchannel) {
+	sub.gone = true
+	if sub.state == connectivity.Ready {
+		t.live--
+	}
+	t.states.RecordTransition(sub.state, connectivity.Shutdown)
+	sub.sc.Shutdown()
+}
+
+// changed hears of a subchannel. A node that was lost is ill until it is
+// ready again, however often it is being connected in between.
+func (t *tree) changed(sub *subchannel, s balancer.SubConnState) {
+	if sub.gone || s.ConnectivityState == connectivity.Shutdown {
+		return
+	}
+	was, is := sub.state, s.ConnectivityState
+	sub.state = is
+	switch is {
+	case connectivity.Ready:
+		sub.shows.Store(ready)
+	case connectivity.TransientFailure:
+		sub.shows.Store(&condition{err: s.ConnectionError})
+		t.cc.ResolveNow(resolver.ResolveNowOptions{})
+	case connectivity.Idle: // the connection is lost, or was said goodbye to
+		if was == connectivity.Ready {
+			sub.shows.Store(connecting)
+			t.cc.ResolveNow(resolver.ResolveNowOptions{})
+		}
+		sub.sc.Connect()
+	}
+	t.states.RecordTransition(was, is)
+	first, last := false, false
+	switch {
+	case is == connectivity.Ready && was != is:
+		t.live++
+		first = t.live == 1
+	case was == connectivity.Ready && was != is:
+		t.live--
+		last = t.live == 0
+	}
+	if first || last { // what is fit for a call is another question now
+		for _, other := range t.byNode {
+			t.show(other)
+		}
+	} else {
+		t.show(sub)
+	}
+	t.publish()
+}
+
+// show tells the selector whether the node can take calls: if it is connected,
+// or if none is and it may come to be.
+func (t *tree) show(sub *subchannel) {
+	now := sub.shows.Load()
+	fit := now.ready || (t.live == 0 && now.err == nil)
+	_ = t.c.client.Selector().SetReady(sub.id, fit) // a node that is not in the set any more
+}
+
+// publish wakes the calls that wait for a connection.
+func (t *tree) publish() {
+	if t.c != nil {
+		t.cc.UpdateState(balancer.State{ConnectivityState: t.states.CurrentState(), Picker: &picker{t.c}})
+	}
+}
+
+// ResolverError implements balancer.Balancer. What is known stays.
+func (t *tree) ResolverError(err error) {
+	if t.c == nil { // gRPC names the client with the first addresses only
+		t.cc.UpdateState(balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: base.NewErrPicker(err)})
+		return
+	}
+	t.c.nodes.tell(nil, err)
+	if len(t.byNode) == 0 {
+		t.cc.UpdateState(balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: &picker{t.c}})
+	}
+}
+
+// UpdateSubConnState implements balancer.Balancer; the listeners hear instead.
+func (*tree) UpdateSubConnState(balancer.SubConn, balancer.SubConnState) {}
+
+// ExitIdle implements balancer.Balancer.
+func (t *tree) ExitIdle() {
+	for _, sub := range t.byNode {
+		if sub.state == connectivity.Idle {
+			sub.sc.Connect()
+		}
+	}
+}
+
+// Close implements balancer.Balancer: the ClientConn is idle, or closed.
+func (t *tree) Close() {
+	for _, sub := range t.byNode {
+		sub.gone = true
+		sub.sc.Shutdown()
+		sub.shows.Store(connecting)
+	}
+	if t.c != nil {
+		t.live = 0
+		for _, sub := range t.byNode { // nothing is known until it is connected again
+			t.show(sub)
+		}
+	}
+	t.byNode = nil
+}

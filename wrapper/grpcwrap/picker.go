@@ -1,0 +1,57 @@
+package grpcwrap
+
+import (
+	"strconv"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// picker hands out the connection to the node that the call has chosen.
+type picker struct{ c *Client }
+
+// What Pick ends an attempt with.
+var (
+	errKnown   = status.Error(codes.Unavailable, "grpcwrap: nodes are known now")
+	errForeign = status.Error(codes.Internal, "grpcwrap: an interceptor has put away the context of the attempt, so nobody knows its node")
+	errGone    = status.Error(codes.Unavailable, "grpcwrap: the node has left")
+	errCut     = status.Error(codes.Unavailable, "grpcwrap: the attempt is over")
+	errReplay  = status.Error(codes.Unavailable, "grpcwrap: not processed: the call itself tries again")
+)
+
+// Pick implements balancer.Picker. Status errors end the attempt; gRPC does
+// not try again then.
+func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
+	var none balancer.PickResult
+	a, ok := info.Ctx.Value(attemptKey{}).(*attempt)
+	switch {
+	case !ok || a.c != p.c:
+		return none, errForeign
+	case a.node == nil:
+		return none, errKnown
+	}
+	sub := (*p.c.pick.Load())[a.node.ID]
+	if err := a.asked(info.Ctx, sub); err != nil {
+		return none, err
+	}
+	now := sub.shows.Load()
+	switch {
+	case now.err != nil:
+		return none, a.refuse(status.Errorf(codes.Unavailable, "no connection to %s: %v", a.node, now.err), false)
+	case !now.ready:
+		return none, balancer.ErrNoSubConnAvailable // there will be another picker
+	case !a.sends():
+		return none, errCut
+	}
+	result := balancer.PickResult{SubConn: sub.sc, Done: a.done}
+	if a.number > 1 {
+		result.Metadata = metadata.MD{previousName: {strconv.Itoa(a.number - 1)}}
+	}
+	return result, nil
+}
+
+// previousName tells a server how many attempts of the call there were before:
+// gRFC A6.
+const previousName = "grpc-previous-rpc-attempts"
