@@ -1,0 +1,228 @@
+package microwrap
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go-micro.dev/v5/client"
+	"go-micro.dev/v5/registry"
+	"go-micro.dev/v5/transport"
+	mnet "go-micro.dev/v5/util/net"
+
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/selector"
+)
+
+// Client is a go-micro client whose calls are resilient. It is safe for
+// concurrent use; a wrapper that [New] returns makes it, and Close ends it.
+type Client struct {
+	client.Client // the one that is wrapped
+
+	cfg   Config
+	wrong error // what is wrong with cfg
+	proxy bool  // go-micro sends everything to a proxy
+
+	mu        sync.Mutex // everything below
+	transport *Transport
+	services  map[string]*service
+	closed    bool
+}
+
+var _ client.Client = (*Client)(nil)
+
+// ErrClosed is matched by the error of a call after Close.
+var ErrClosed = errors.New("microwrap: the client is closed")
+
+func newClient(cfg Config, wrong error, next client.Client) *Client {
+	c := &Client{Client: next, cfg: cfg, wrong: wrong, services: make(map[string]*service)}
+	_, _, c.proxy = mnet.Proxy("", nil)
+	return c
+}
+
+// service is one that was called.
+type service struct {
+	name   string
+	client *resilience.Client
+	source *RegistrySource // nil: the nodes come from elsewhere
+	ready  chan struct{}   // closed when client or err is set
+	err    error
+}
+
+// Init implements client.Client. A change of the registry begins anew: what
+// was known of the nodes is forgotten.
+func (c *Client) Init(opts ...client.Option) error {
+	before := registryOf(c.Client)
+	if err := c.Client.Init(opts...); err != nil {
+		return err
+	}
+	if registryOf(c.Client) == before {
+		return nil
+	}
+	c.mu.Lock()
+	old := c.services
+	c.services = make(map[string]*service)
+	c.mu.Unlock()
+	return closeAll(old)
+}
+
+// registryOf is where the client's own calls would find nodes.
+func registryOf(c client.Client) registry.Registry {
+	o := c.Options()
+	if o.Selector != nil {
+		if r := o.Selector.Options().Registry; r != nil {
+			return r
+		}
+	}
+	return o.Registry
+}
+
+// Resilience is the client of a service, for its status, settings and
+// updates; nil until the service is first called. Close it through the
+// [Client].
+func (c *Client) Resilience(name string) *resilience.Client {
+	c.mu.Lock()
+	s := c.services[name]
+	c.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	select {
+	case <-s.ready:
+		return s.client
+	default:
+		return nil
+	}
+}
+
+// Close ends the sources of nodes and the connections. Calls fail with
+// [ErrClosed] afterwards.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	old, t := c.services, c.transport
+	c.services = nil
+	c.mu.Unlock()
+	err := closeAll(old)
+	if t != nil {
+		t.close()
+	}
+	return err
+}
+
+// closeAll closes those that are made; the others notice by themselves.
+func closeAll(services map[string]*service) error {
+	var errs []error
+	for _, s := range services {
+		select {
+		case <-s.ready:
+			errs = append(errs, s.client.Close())
+		default:
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// through makes the wrapped client use our transport, around its own. It is
+// asked at each call, for go-micro's options may be set at any time.
+func (c *Client) through(current transport.Transport) (*Transport, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	if t, ok := current.(*Transport); ok && (c.transport == nil || t == c.transport) {
+		c.transport = t
+		return t, nil
+	}
+	t := NewTransport(current)
+	if err := c.Client.Init(client.Transport(t)); err != nil {
+		return nil, err
+	}
+	if c.transport != nil {
+		c.transport.close()
+	}
+	c.transport = t
+	return t, nil
+}
+
+// service returns the named one, made at its first call. What cannot be made
+// is tried again by the next call.
+func (c *Client) service(ctx context.Context, name string) (*service, error) {
+	c.mu.Lock()
+	s := c.services[name]
+	if s == nil && !c.closed {
+		s = &service{name: name, ready: make(chan struct{})}
+		c.services[name] = s
+		go c.make(s) // registries take no context
+	}
+	c.mu.Unlock()
+	if s == nil {
+		return nil, ErrClosed
+	}
+	select {
+	case <-s.ready:
+	default:
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return s, s.err
+}
+
+func (c *Client) make(s *service) {
+	err := c.build(s)
+	if orphan := c.made(s, err); orphan && err == nil {
+		_ = s.client.Close() // nobody waits for it
+	}
+}
+
+func (c *Client) made(s *service, err error) (orphan bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.err = err
+	if orphan = c.services[s.name] != s; orphan && err == nil {
+		s.err = ErrClosed
+	}
+	if err != nil && !orphan {
+		delete(c.services, s.name)
+	}
+	close(s.ready)
+	return orphan
+}
+
+func (c *Client) build(s *service) (err error) {
+	sc, ok := c.cfg.Services[s.name]
+	if !ok {
+		sc = c.cfg.Default
+	}
+	if sc.Service == "" {
+		sc.Service = s.name
+	}
+	if sc.Nodes == nil {
+		s.source = &RegistrySource{Registry: registryOf(c.Client), Service: s.name}
+		sc.Nodes = s.source
+	}
+	sc.OwnCut = true
+	hear := sc.OnNode
+	sc.OnNode = func(e selector.Event) {
+		c.hear(s, e)
+		if hear != nil {
+			hear(e)
+		}
+	}
+	s.client, err = resilience.New(sc)
+	return err
+}
+
+// hear learns from the selector which connections to drop.
+func (c *Client) hear(s *service, e selector.Event) {
+	c.mu.Lock()
+	t := c.transport
+	c.mu.Unlock()
+	if t != nil && e.Kind == selector.Ejected && e.Node != nil {
+		t.retire(e.Node.Addr)
+	}
+}
