@@ -28,7 +28,6 @@ import (
 	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/realserver"
 	"github.com/holdfast-go/holdfast/resilience"
-	"github.com/holdfast-go/holdfast/selector"
 	"github.com/holdfast-go/holdfast/wrapper/microwrap"
 )
 
@@ -156,7 +155,7 @@ func start(t testing.TB, n int) *fleet {
 	for i := range n {
 		id := "hello-" + strconv.Itoa(i+1)
 		build := func(port string) (*exec.Cmd, error) {
-			cmd := exec.Command(os.Args[0], id, port, f.ledger)
+			cmd := exec.CommandContext(context.Background(), os.Args[0], id, port, f.ledger)
 			cmd.Env = append(os.Environ(), asServer+"=1")
 			return cmd, nil
 		}
@@ -371,5 +370,3 @@ func ids(c *microwrap.Client) []string {
 	}
 	return list
 }
-
-var _ = selector.Static
