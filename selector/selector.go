@@ -260,13 +260,14 @@ func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
 			return nil
 		}
 	}
-	for {
+	for avoided := 0; ; {
 		set := s.set.Load()
 		n, err := s.choose(set, c.Tried, t)
 		if err != nil {
 			return err
 		}
-		if noted = len(set.live.nodes) > 1 && n.quiet(t); noted && s.listen(n, t, s.methodIndex(c.Method)) {
+		if noted = len(set.live.nodes) > 1 && avoided < mostAvoided && n.quiet(t); noted && s.listen(n, t, s.methodIndex(c.Method), c.Retriable) {
+			avoided++
 			continue
 		}
 		permit, after, ok := n.breaker.TryAcquire(now)
@@ -279,6 +280,9 @@ func (s *Selector) PickAt(p *Picked, c *Call, mono int64) error {
 		s.noteOpen(n, t, after)
 	}
 }
+
+// mostAvoided is how often a call looks for a node that is less doubtful.
+const mostAvoided = 4
 
 // instant is t, which counts from the epoch, as others tell the time.
 func (s *Selector) instant(t int64) time.Time { return s.epoch.Add(time.Duration(t)) }

@@ -27,7 +27,7 @@ type watch struct {
 	starts  [8]start // of the first calls since the last answer
 	n       int      // of starts
 	suspect bool
-	due     int64 // suspect: when a fresh call may probe it
+	due     int64 // suspect: when a fresh call may probe it; else when one may go to a doubtful node; 0: not doubtful yet
 }
 
 type start struct {
@@ -37,6 +37,8 @@ type start struct {
 
 const (
 	surelyNot   = 8.                              // nats: no call says more than that
+	hopeless    = 7.                              // a call that is this late is made elsewhere, if it can be
+	doubtful    = 4.                              // a node that is this late gets hardly any new calls
 	unheardFor  = int64(500 * time.Millisecond)   // a suspect is probed after this: most pauses are shorter
 	probeLease  = int64(10 * time.Second)         // a probe of a suspect that has not ended by then is forgotten
 	probeAge    = 16                              // times what is usual: a probe is given up then,
@@ -56,26 +58,45 @@ func (n *node) quiet(t int64) bool {
 }
 
 // listen notes a call that is about to go to a quiet node. It reports whether
-// the node has become a suspect: then the call is for another.
-func (s *Selector) listen(n *node, t int64, method int) (suspect bool) {
+// the call is better made elsewhere: the node has become a suspect, or it is
+// doubtful and this is not the call that finds out.
+func (s *Selector) listen(n *node, t int64, method int, retriable bool) (elsewhere bool) {
 	th := &s.tune.Load().ejection
 	if th.off || th.deaf {
 		return false
 	}
 	s.mu.Lock()
 	w := s.watchOver(n)
-	if suspect = s.suspectIt(n, w, th, t); !suspect {
+	if elsewhere = s.suspectIt(n, w, th, t) || s.doubt(n, w, t, retriable); !elsewhere {
 		w.note(t, method)
 	}
 	s.mu.Unlock()
 	s.events.Drain()
-	return suspect
+	return elsewhere
+}
+
+// doubt reports whether a call had better avoid the node, which has been
+// silent for longer than all but a few of its calls take. That costs nothing
+// if it is wrong. Now and then a call that may be repeated goes there all the
+// same: more calls without an answer make a suspect. Caller holds mu.
+func (s *Selector) doubt(n *node, w *watch, t int64, retriable bool) bool {
+	switch {
+	case s.silence(w, t) < doubtful || !s.othersAnswer(n, w.begin()):
+		return false
+	case w.due == 0:
+		w.due = t + unheardFor
+	case retriable && t >= w.due:
+		w.due = t + unheardFor
+		return false
+	}
+	return true
 }
 
 // Overdue is asked of an attempt that has been under way for longer than is
-// usual. It reports whether waiting is in vain: the node is ejected, or it has
-// become a suspect; a probe is given more time. tell
-// must be called outside the caller's locks. Not to be called at the same time
+// usual. It reports whether waiting is in vain: the node is ejected, it has
+// become a suspect, or hardly one call in a thousand takes so long while the
+// others answer; a probe is given more time. tell must be called outside the
+// caller's locks. Not to be called at the same time
 // as Done.
 func (p *Picked) Overdue() (silent bool, tell func()) {
 	s, n := p.sel, p.node
@@ -107,7 +128,7 @@ func (p *Picked) Overdue() (silent bool, tell func()) {
 	if s.suspectIt(n, w, th, t) {
 		return true, s.events.Drain
 	}
-	return false, tell
+	return s.hazard(p.method, t-p.since) >= hopeless && s.othersAnswer(n, p.since), tell
 }
 
 // aged reports whether a probe has had its chance.
@@ -160,7 +181,7 @@ func (s *Selector) gaveUp(n *node, p *Picked) {
 // suspectIt makes the node a suspect if its silence says so. Caller holds mu.
 func (s *Selector) suspectIt(n *node, w *watch, th *thresholds, t int64) bool {
 	score := s.silence(w, t)
-	if w.suspect || score < th.look || !s.othersAnswer(n, w) || !s.maySuspect(th) {
+	if w.suspect || score < th.look || !s.othersAnswer(n, w.begin()) || !s.maySuspect(th) {
 		return false
 	}
 	w.suspect, w.due = true, t+unheardFor
@@ -175,21 +196,32 @@ func (s *Selector) suspectIt(n *node, w *watch, th *thresholds, t int64) bool {
 func (s *Selector) silence(w *watch, t int64) float64 {
 	sum := 0.
 	for _, c := range w.starts[:w.n] {
-		if h := s.survival[c.method].Load(); h != nil {
-			sum += min(surelyNot, h.hazard(min(t, c.end)-c.at))
-		}
+		sum += min(surelyNot, s.hazard(c.method, min(t, c.end)-c.at))
 	}
 	return sum
 }
 
-// othersAnswer reports whether the silence is the node's own: of the peers that
-// were called since it began, most have answered.
-func (s *Selector) othersAnswer(n *node, w *watch) bool {
-	first := w.starts[0].at
-	for _, c := range w.starts[1:w.n] {
+// hazard is what a call of a method gathers that is under way for so long.
+func (s *Selector) hazard(method int, age int64) float64 {
+	if h := s.survival[method].Load(); h != nil {
+		return h.hazard(age)
+	}
+	return 0
+}
+
+// begin is when the silence began.
+func (w *watch) begin() int64 {
+	first := int64(never)
+	for _, c := range w.starts[:w.n] {
 		first = min(first, c.at)
 	}
-	began := millis(first)
+	return first
+}
+
+// othersAnswer reports whether a silence since then is the node's own: of the
+// peers that were called since, most have answered.
+func (s *Selector) othersAnswer(n *node, since int64) bool {
+	began := millis(since)
 	answered, silent := 0, 0
 	for _, p := range s.peers(n) {
 		switch l := p.latency.Load(); {

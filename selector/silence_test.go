@@ -298,3 +298,87 @@ func TestSurvival(t *testing.T) {
 		t.Errorf("%v nats at 100 ms when calls take 1 ms now, want the old times forgotten", got)
 	}
 }
+
+// A node that owes one answer for longer than nearly all calls take is avoided
+// at once, and asked again now and then by a call that may be repeated.
+func TestADoubtfulNodeIsAvoided(t *testing.T) {
+	for _, retriable := range []bool{false, true} {
+		r := silenceRig(t, 3, Config{})
+		call := errand
+		call.Retriable = retriable
+		at := func() string {
+			p := new(Picked)
+			if err := r.sel.PickTo(p, &call); err != nil {
+				t.Fatal(err)
+			}
+			r.pass(10 * time.Millisecond)
+			if p.Node().ID == "a" {
+				return "a" // and no answer
+			}
+			p.Done(Report{Result: breaker.Success, Elapsed: 10 * time.Millisecond})
+			return ""
+		}
+		for at() != "a" {
+		}
+		more := 0
+		for range 40 { // 400 ms
+			if at() == "a" {
+				more++
+			}
+		}
+		if more > 2 { // until it is later than nearly all
+			t.Errorf("retriable %v: %d calls more went to a node that owes an answer, want 2 at most", retriable, more)
+		}
+		if s := r.status("a"); s.Suspect || s.Ejected {
+			t.Errorf("retriable %v: %+v after one call without an answer, want nothing but caution", retriable, s)
+		}
+		more = 0
+		for range 30 { // the next 300 ms
+			if at() == "a" {
+				more++
+			}
+		}
+		if want := 0; !retriable && more != want {
+			t.Errorf("%d calls that cannot be repeated went there, want none", more)
+		} else if retriable && more != 1 {
+			t.Errorf("%d calls that can be repeated went there, want one", more)
+		}
+	}
+}
+
+// An attempt that takes longer than hardly any ever did is given up, though its
+// node is no suspect by that.
+func TestAHopelessAttemptIsOverdue(t *testing.T) {
+	r := silenceRig(t, 3, Config{})
+	p := new(Picked)
+	for {
+		if err := r.sel.PickTo(p, &errand); err != nil {
+			t.Fatal(err)
+		}
+		if p.Node().ID == "a" {
+			break
+		}
+		p.Done(Report{Result: breaker.Success, Elapsed: 10 * time.Millisecond})
+	}
+	began, silent := r.clk.Now(), false
+	for !silent && r.clk.Now().Sub(began) < time.Second {
+		r.stall(1, nil)
+		silent, _ = p.Overdue()
+	}
+	if waited := r.clk.Now().Sub(began); !silent || waited < 15*time.Millisecond || waited > 400*time.Millisecond {
+		t.Errorf("overdue %v after %v, want it later than any other call took and long before a timeout", silent, waited)
+	}
+	if r.status("a").Suspect {
+		t.Error("one call without an answer makes a suspect")
+	}
+	// Where nobody else answers, it is not the node.
+	r = silenceRig(t, 3, Config{})
+	r.pass(10 * time.Millisecond)
+	if err := r.sel.PickTo(p, &errand); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(time.Second)
+	if silent, _ = p.Overdue(); silent {
+		t.Error("overdue, though no other node has answered since")
+	}
+}
