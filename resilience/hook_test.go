@@ -124,21 +124,24 @@ func TestIntervalsStop(t *testing.T) {
 }
 
 // TestPauses: what the client waits, per kind of outcome: not at all for
-// another node when nothing was sent, a jittered interval below its cap
+// another node when nothing was sent, or by default the first time; a jittered interval below its cap
 // otherwise, and never less than the hint.
 func TestPauses(t *testing.T) {
 	t.Parallel()
 	hinted := resilience.Refused
 	hinted.After = 3 * time.Second
+	given := resilience.BackoffSettings{Initial: 50 * ms}
 	tests := []struct {
 		name     string
 		outcome  resilience.Outcome
+		backoff  resilience.BackoffSettings
 		from, to time.Duration
 	}{
-		{"not sent, another node is there", resilience.NotSent, 0, 0},
-		{"refused without a hint, another node is there", resilience.Refused, 0, 0},
-		{"in doubt", resilience.Ambiguous, 1, 50 * ms},
-		{"refused with a hint", hinted, 3 * time.Second, 3*time.Second + 50*ms},
+		{"not sent, another node is there", resilience.NotSent, given, 0, 0},
+		{"refused without a hint, another node is there", resilience.Refused, given, 0, 0},
+		{"in doubt", resilience.Ambiguous, given, 1, 50 * ms},
+		{"in doubt, by default", resilience.Ambiguous, resilience.BackoffSettings{}, 0, 0},
+		{"refused with a hint", hinted, given, 3 * time.Second, 3*time.Second + 50*ms},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -146,7 +149,7 @@ func TestPauses(t *testing.T) {
 			var waits []time.Duration
 			for seed := range uint64(50) {
 				b := benchOf(seed, forever(fails(tt.outcome)), nil)
-				client := newClient(t, b, config{Settings: sets{Backoff: resilience.BackoffSettings{Initial: 50 * ms}}})
+				client := newClient(t, b, config{Settings: sets{Backoff: tt.backoff}})
 				if err := do(t, b, client, resilience.Safe("m"), b.Op); err != nil {
 					t.Fatal(err)
 				}

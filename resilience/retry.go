@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/retry"
 )
@@ -135,8 +136,10 @@ func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, 
 		}
 	}
 	why, hookErr := retry.Decide(q)
-	// Nothing reached the node, and there is another: no reason to wait.
-	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
+	// There is another node: no reason to wait where nothing reached this one,
+	// nor the first time it failed.
+	elsewhere := o.After == 0 && t.sel != nil && (o.Effect == retry.None || p.Eager && a.Attempt == 1 && o.Node == breaker.Failure) &&
+		t.sel.HasUntried(f.tried)
 	if why == retry.Granted && !elsewhere {
 		f.pauses.New, f.pauses.Verbatim = p.Backoff, p.Verbatim
 		q.Wait = f.pauses.Next(r.Clock, o.After)
