@@ -170,7 +170,7 @@ func start(t testing.TB, n int) *fleet {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { s.Close() })
+		t.Cleanup(func() { _ = s.Close() })
 		f.nodes = append(f.nodes, &node{s, id})
 	}
 	f.list(f.nodes...)
