@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
@@ -73,6 +75,50 @@ func (a *attempt) bind(ctx context.Context, call *resilience.Call) {
 	}
 }
 
+// bindStream is bind for a stream, which outlives the call: it ends with the
+// caller's context, and until its first answer with the call's, whose values
+// it has. unlink undoes the latter and reports whether it came in time.
+func (a *attempt) bindStream(ctx context.Context, call *resilience.Call) (unlink func() bool) {
+	owner := a.stream.ctx
+	base := ctx
+	if ctx != owner { // a timeout or a wrapper of the settings is in between
+		base = lasting{owner, ctx}
+	}
+	a.Context, a.cancel = context.WithCancelCause(base)
+	if call.Bounded() && !call.Last() {
+		call.CutBy(a)
+	}
+	if ctx == owner {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
+}
+
+// lasting is a context with the values of another.
+type lasting struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements context.Context.
+func (l lasting) Value(key any) any { return l.values.Value(key) }
+
+// keeps puts a stream that was answered out of the reach of timeouts, and
+// reports whether that came in time.
+func (a *attempt) keeps(unlink func() bool) bool {
+	return (a.phase.CompareAndSwap(sent, answered) || a.phase.CompareAndSwap(unsent, answered)) && unlink()
+}
+
+// lost is why keeps failed.
+func (a *attempt) lost(ctx context.Context) error {
+	for _, c := range [...]context.Context{a.Context, ctx} {
+		if cause := context.Cause(c); cause != nil {
+			return status.FromContextError(c.Err()).Err()
+		}
+	}
+	return status.Error(codes.DeadlineExceeded, "attempt timed out")
+}
+
 // Cut implements resilience.Cutter: an attempt that has no connection yet can
 // be cut whatever it would do, any other only if it may be repeated.
 func (a *attempt) Cut(cause error) bool {
@@ -130,6 +176,32 @@ func (a *attempt) refuse(err error, gone bool) error {
 	return err
 }
 
+// ender is a function that tells an attempt of its stream's end, made once
+// and used again: gRPC calls it once.
+type ender struct {
+	a  *attempt
+	fn func(balancer.DoneInfo)
+}
+
+var enders sync.Pool
+
+func (e *ender) end(d balancer.DoneInfo) {
+	a := e.a
+	e.a = nil
+	enders.Put(e)
+	a.done(d)
+}
+
+func endOf(a *attempt) func(balancer.DoneInfo) {
+	e, _ := enders.Get().(*ender)
+	if e == nil {
+		e = new(ender)
+		e.fn = e.end
+	}
+	e.a = a
+	return e.fn
+}
+
 // done is told of the end of gRPC's stream.
 func (a *attempt) done(d balancer.DoneInfo) {
 	a.mu.Lock()
@@ -137,6 +209,9 @@ func (a *attempt) done(d balancer.DoneInfo) {
 	a.info = ending{d.Err, d.BytesSent, d.BytesReceived, d.Trailer}
 	a.mu.Unlock()
 	a.held.Release()
+	if a.phase.Load() == answered { // the stream has ended, whoever ended it
+		a.ends()
+	}
 }
 
 // ends lets go of what the attempt holds.

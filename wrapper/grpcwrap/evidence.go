@@ -35,11 +35,15 @@ func with(o resilience.Outcome, node breaker.Result) resilience.Outcome {
 func (x *exchange) judge(ctx context.Context, call *resilience.Call, a *attempt, err error) error {
 	x.tries++
 	x.answer = nil
-	if err == nil {
+	if err == nil && x.key == "" {
 		return nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err == nil {
+		x.remember(first(a.info.trailer, expiresName), first(a.info.trailer, wordName), call.Start())
+		return nil
+	}
 	if a.replay && a.info.err != nil {
 		err = a.info.err // errReplay is what we have told gRPC
 	}
@@ -87,7 +91,8 @@ func (x *exchange) evidence(a *attempt, err error) (o resilience.Outcome, final 
 	case !a.info.sent: // credentials, or metadata that are too large
 		return local, false
 	case a.info.received:
-		return x.byStatus(st, a.info.trailer), len(a.info.trailer) > 0
+		o = x.byStatus(st, a.info.trailer)
+		return o, len(a.info.trailer) > 0 || o.Effect == retry.Answered
 	}
 	return x.unanswered(st), false
 }
@@ -118,8 +123,7 @@ const (
 	textTooLarge = "trying to send message larger than max"
 	textMarshal  = "grpc: error while marshaling"
 	textCompress = "grpc: error while compressing"
-	textReceived = "message larger than max"
-	textDecoded  = "larger than max"
+	textReceived = "larger than max"
 	textReset    = "stream terminated by RST_STREAM"
 )
 
@@ -149,9 +153,9 @@ func (x *exchange) byStatus(st *status.Status, trailer metadata.MD) resilience.O
 		}
 	case codes.ResourceExhausted:
 		switch {
-		case strings.Contains(st.Message(), textDecoded) && servers:
+		case strings.Contains(st.Message(), textReceived) && servers:
 			return resilience.Outcome{Name: resilience.Failed.Name, Effect: retry.None, Node: breaker.Success} // what we sent
-		case strings.Contains(st.Message(), textDecoded):
+		case strings.Contains(st.Message(), textReceived):
 			return unreadable
 		case servers:
 			o = resilience.Refused

@@ -3,7 +3,6 @@ package grpcwrap_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
@@ -22,7 +22,6 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/resilience"
-	"github.com/holdfast-go/holdfast/selector"
 	"github.com/holdfast-go/holdfast/wrapper/grpcwrap"
 )
 
@@ -168,8 +167,7 @@ func dial(t testing.TB, cfg grpcwrap.Config, addrs ...string) *conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{client: client, res: manual.NewBuilderWithScheme("test")}
-	c.res.InitialState(state(addrs...))
+	c := &conn{client: client, res: resolverOf(addrs...)}
 	opts := append(client.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithResolvers(c.res))
 	c.ClientConn, err = grpc.NewClient("test:///echo", opts...)
 	if err != nil {
@@ -181,6 +179,13 @@ func dial(t testing.TB, cfg grpcwrap.Config, addrs ...string) *conn {
 		}
 	})
 	return c
+}
+
+// resolverOf is for targets "test:///", of which it says addrs.
+func resolverOf(addrs ...string) *manual.Resolver {
+	r := manual.NewBuilderWithScheme("test")
+	r.InitialState(state(addrs...))
+	return r
 }
 
 func state(addrs ...string) resolver.State {
@@ -202,7 +207,7 @@ func (c *conn) connected(t testing.TB, n int) {
 				ready++
 			}
 		}
-		return ready == n
+		return ready == n && c.GetState() == connectivity.Ready // before, none is known to be not ready
 	})
 }
 
@@ -253,7 +258,14 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-var (
-	_ = io.EOF
-	_ selector.Source
-)
+// blackHole is an address that takes connections and says nothing: gRPC waits
+// there for the server's settings.
+func blackHole(t testing.TB) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}

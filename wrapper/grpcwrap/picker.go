@@ -45,7 +45,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	case !a.sends():
 		return none, errCut
 	}
-	result := balancer.PickResult{SubConn: sub.sc, Done: a.done}
+	result := balancer.PickResult{SubConn: sub.sc, Done: endOf(a)}
 	if a.number > 1 {
 		result.Metadata = metadata.MD{previousName: {strconv.Itoa(a.number - 1)}}
 	}
