@@ -8,6 +8,7 @@ const (
 	gobreaker = "github.com/sony/gobreaker"
 	hystrix   = "github.com/afex/hystrix-go"
 	etcd      = "go.etcd.io/etcd"
+	zap       = "go.uber.org/zap"
 	redis     = "github.com/redis/go-redis/v9"
 	bbolt     = "go.etcd.io/bbolt"
 	pgx       = "github.com/jackc/pgx/v5"
@@ -53,7 +54,7 @@ var rooms = []room{
 	{floor: 2, path: "selector"},
 
 	{floor: 3, path: "selector/dns"},
-	{floor: 3, path: "selector/etcd", nested: true, third: []string{etcd}},
+	{floor: 3, path: "selector/etcd", nested: true, third: []string{etcd}, tests: []string{zap}},
 	{floor: 3, path: "resilience", third: []string{backoff}},
 	{floor: 3, path: "wrapper/idempotency", alone: true},
 

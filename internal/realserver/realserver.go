@@ -1,4 +1,4 @@
-// Package realserver starts real servers (Redis, PostgreSQL, dnsmasq) from the PATH on a
+// Package realserver starts real servers (Redis, PostgreSQL, etcd, dnsmasq) from the PATH on a
 // free port of loopback, for tests and experiments. They end with the process
 // that started them.
 package realserver

@@ -21,11 +21,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/selector"
+	"github.com/holdfast-go/holdfast/selector/internal/news"
 )
 
 // Source is a set of nodes that DNS tells. Each address is a node.
@@ -84,16 +84,10 @@ type Source struct {
 
 	answers func(context.Context, question) (message, error) // for tests: in place of servers
 
-	mu       sync.Mutex // everything below; report is called without it
-	clk      clock.Clock
-	watching bool
-	closed   bool
-	report   func([]selector.Node, error)
-	cancel   context.CancelCauseFunc
-	stop     func() bool // ends the timer of the next look
-	book     *book       // belongs to the look that is under way; there is one at a time
-	last     []selector.Node
-	problem  string // what was reported last; empty after a good look
+	desk news.Desk
+	clk  clock.Clock
+	stop func() bool // ends the timer of the next look
+	book *book       // belongs to the look that is under way; there is one at a time
 }
 
 var _ selector.Source = (*Source)(nil)
@@ -160,40 +154,33 @@ func (s *Source) Watch(report func([]selector.Node, error)) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	ctx, err := s.start(report)
-	if err != nil {
-		return err
+	clk := s.Clock
+	if clk == nil {
+		clk = clock.System
 	}
+	ctx, cancel := clk.WithCancel(context.Background())
+	end := func() {
+		if s.stop != nil {
+			s.stop()
+		}
+		cancel(nil)
+	}
+	if err := s.desk.Open(report, end); err != nil {
+		cancel(nil)
+		return fmt.Errorf("dns: %w", err)
+	}
+	s.clk, s.book = clk, s.newBook(clk)
 	nodes, wait, err := s.book.look(ctx)
 	if len(nodes) == 0 && !s.StartEmpty {
 		return errors.Join(err, s.Close())
 	}
-	s.tell(nodes, err)
+	s.desk.Tell(nodes, err)
 	s.rest(ctx, wait)
 	return nil
 }
 
-func (s *Source) start(report func([]selector.Node, error)) (context.Context, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return nil, errors.New("dns: the source is closed")
-	case s.watching:
-		return nil, errors.New("dns: the source is watched already; each client needs its own")
-	}
-	s.watching, s.report = true, report
-	if s.clk = s.Clock; s.clk == nil {
-		s.clk = clock.System
-	}
-	s.book = s.newBook()
-	var ctx context.Context
-	ctx, s.cancel = s.clk.WithCancel(context.Background())
-	return ctx, nil
-}
-
 // newBook makes what is known of nothing yet.
-func (s *Source) newBook() *book {
+func (s *Source) newBook(clk clock.Clock) *book {
 	servers := func() []string { return systemServers(resolvConf) }
 	if s.Servers != nil {
 		list := slices.Clone(s.Servers)
@@ -201,8 +188,8 @@ func (s *Source) newBook() *book {
 	}
 	shortest := orElse(s.Shortest, defaultShortest)
 	b := &book{
-		ask: (&resolver{clk: s.clk, servers: servers, timeout: orElse(s.Timeout, defaultTimeout)}).ask,
-		clk: s.clk, shortest: shortest, longest: orElse(s.Longest, max(defaultLongest, shortest)),
+		ask: (&resolver{clk: clk, servers: servers, timeout: orElse(s.Timeout, defaultTimeout)}).ask,
+		clk: clk, shortest: shortest, longest: orElse(s.Longest, max(defaultLongest, shortest)),
 		srv: s.SRV != "", port: uint16(s.Port), //nolint:gosec // validated
 		known: make(map[question]*page),
 	}
@@ -222,26 +209,15 @@ func (s *Source) newBook() *book {
 // Close implements [selector.Source]. It ends a look that is under way without
 // waiting for it; it may be called from a report.
 func (s *Source) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	if s.stop != nil {
-		s.stop()
-	}
-	if s.cancel != nil {
-		s.cancel(nil)
-	}
+	s.desk.Close()
 	return nil
 }
 
 // rest sets the time of the next look.
 func (s *Source) rest(ctx context.Context, wait time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.stop = s.clk.AfterFunc(wait, func() { s.clk.Go(func() { s.again(ctx) }) })
+	s.desk.Unless(func() {
+		s.stop = s.clk.AfterFunc(wait, func() { s.clk.Go(func() { s.again(ctx) }) })
+	})
 }
 
 func (s *Source) again(ctx context.Context) {
@@ -249,40 +225,6 @@ func (s *Source) again(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	s.tell(nodes, err)
+	s.desk.Tell(nodes, err)
 	s.rest(ctx, wait)
-}
-
-// tell reports what is news.
-func (s *Source) tell(nodes []selector.Node, err error) {
-	changed, troubled := s.news(nodes, err)
-	if changed {
-		s.report(nodes, nil)
-	}
-	if troubled {
-		s.report(nil, err)
-	}
-}
-
-func (s *Source) news(nodes []selector.Node, err error) (changed, troubled bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false, false
-	}
-	problem := ""
-	if err != nil {
-		problem = err.Error()
-	}
-	troubled = problem != "" && problem != s.problem
-	s.problem = problem
-	changed = len(nodes) > 0 && !slices.EqualFunc(nodes, s.last, sameNode)
-	if changed {
-		s.last = nodes
-	}
-	return changed, troubled
-}
-
-func sameNode(a, b selector.Node) bool {
-	return a.ID == b.ID && a.Addr == b.Addr && a.Weight == b.Weight
 }
