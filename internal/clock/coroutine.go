@@ -34,6 +34,7 @@ type worker struct {
 	f         func()
 	timer     timer
 	node      node
+	asleep    bool // in Sleep, and nothing has ended that yet
 	unwinding bool // Goexit is under way because of Close
 	dead      bool // a Goexit ended the coroutine underneath
 
@@ -140,6 +141,7 @@ func (w *worker) park() {
 // ended wakes w because the context it sleeps under ended.
 func (w *worker) ended(error, error) {
 	w.v.timers.disarm(&w.timer)
+	w.asleep = false
 	w.v.ready.push(w)
 }
 

@@ -125,9 +125,11 @@ func (v *Virtual) Sleep(ctx context.Context, d time.Duration) error {
 	case v.skip(at):
 		return nil
 	}
+	w.asleep = true
 	v.timers.arm(&w.timer, at)
 	v.watch(ctx, &w.node)
 	w.park()
+	w.asleep = false
 	w.node.unlink()
 	return ctx.Err()
 }
