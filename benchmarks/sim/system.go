@@ -82,8 +82,8 @@ type Method struct {
 	// with an error, half of them after their effect. Default 0.
 	Errors float64 `json:"errors,omitempty" yaml:"errors"`
 	// Burst is how many such failures come together on average: the first,
-	// and the next to end at that node for that client within 10 ms. Where
-	// fewer end in that time, fewer fail than Errors says. Default 1: each on
+	// and the next that the node begins for that client within 10 ms. Where
+	// fewer come in that time, fewer fail than Errors says. Default 1: each on
 	// its own.
 	Burst float64 `json:"burst,omitempty" yaml:"burst"`
 	// Slow is how many times as long it takes. Default 1.

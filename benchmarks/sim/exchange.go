@@ -1,0 +1,223 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/retry"
+)
+
+// What attempts fail with, and the evidence of it, as package httpwrap has it.
+var (
+	errRefused    = resilience.Mark(errors.New("connection refused"), resilience.NotSent)
+	errReset      = resilience.Mark(errors.New("connection reset by peer"), resilience.Ambiguous)
+	errFailed     = resilience.Mark(errors.New("status 500"), resilience.Ambiguous)
+	errOverloaded = resilience.Mark(errors.New("status 503"), resilience.Ambiguous)
+	errTrusted    = resilience.Mark(errors.New("status 503"), resilience.Refused)
+	errCut        = resilience.Mark(resilience.ErrAttemptTimeout, resilience.Ambiguous)
+	errCutUnsent  = resilience.Mark(resilience.ErrAttemptTimeout, resilience.NotSent)
+	errLeft       = resilience.Mark(context.DeadlineExceeded, resilience.Abandoned)
+	errLeftUnsent = resilience.Mark(context.DeadlineExceeded, leftUnsent())
+)
+
+func leftUnsent() resilience.Outcome {
+	o := resilience.Abandoned
+	o.Effect = retry.None
+	return o
+}
+
+// exchange is one attempt of a call at a node, on a connection that is kept
+// or made. rc is the attempt as our own client has it; nil: another's.
+func (w *world) exchange(ctx context.Context, c *call, index, number int, rc *resilience.Call) error {
+	n := &w.nodes[index]
+	j := w.newJob(c, n, number)
+	if rc != nil {
+		rc.CutBy(j)
+	}
+	lead := int64(0) // until the connection stands
+	if j.sent = w.conns.take(c.client, index); !j.sent {
+		if err := j.through(ctx, firstSYN); err != nil {
+			return j.giveUp(ctx)
+		}
+		if n.refuses() {
+			if err := j.wait(ctx, w.now()+w.wire/2); err != nil {
+				return j.giveUp(ctx)
+			}
+			j.drop()
+			return errRefused
+		}
+		j.sent, lead = true, w.wire
+	}
+	j.life = n.life
+	if err := j.through(ctx, firstRTO); err != nil {
+		return j.giveUp(ctx)
+	}
+	if j.life != n.life { // it ended meanwhile
+		j.drop()
+		return errReset
+	}
+	n.arrive(j, lead)
+	for w.now() < j.replyAt || n.hidden(c.client) {
+		if w.now() < j.replyAt {
+			if err := j.wait(ctx, j.replyAt); err != nil {
+				return j.giveUp(ctx)
+			}
+		} else if err := j.through(ctx, firstRTO); err != nil {
+			return j.giveUp(ctx)
+		}
+	}
+	return j.end()
+}
+
+// How long TCP waits before it sends again what nobody has acknowledged; twice
+// as long each time after.
+const (
+	firstSYN = int64(time.Second)
+	firstRTO = int64(200 * time.Millisecond)
+)
+
+// through waits until packets come through again, and TCP sends the next.
+func (j *job) through(ctx context.Context, rto int64) error {
+	w := j.node.w
+	if !j.node.hidden(j.call.client) {
+		return nil
+	}
+	again := w.now()
+	for j.node.hidden(j.call.client) {
+		if err := j.wait(ctx, forever); err != nil {
+			return err
+		}
+		for ; again < w.now(); rto *= 2 {
+			again += rto
+		}
+		for w.now() < again && !j.node.hidden(j.call.client) {
+			if err := j.wait(ctx, again); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wait sleeps until then, or until somebody wakes it. It fails if the caller
+// gives up.
+func (j *job) wait(ctx context.Context, until int64) error {
+	w := j.node.w
+	d := time.Duration(forever)
+	if until != forever {
+		d = time.Duration(until - w.now())
+	}
+	if !j.cutOff {
+		j.caller = w.clk.Sleeper()
+		err := w.clk.Sleep(ctx, d)
+		j.caller = clock.Sleeper{}
+		if err != nil {
+			return err
+		}
+	}
+	if j.cutOff {
+		return errCut
+	}
+	return nil
+}
+
+// Cut implements resilience.Cutter, as httpwrap's attempts do.
+func (j *job) Cut(error) bool {
+	if j.sent && !j.call.repeatable() {
+		return false
+	}
+	j.cutOff = true
+	j.caller.WakeIn(0)
+	return true
+}
+
+// giveUp leaves the attempt, whose connection is lost by that.
+func (j *job) giveUp(ctx context.Context) error {
+	sent := j.sent
+	j.node.leave(j)
+	switch {
+	case ctx.Err() == nil && sent:
+		return errCut
+	case ctx.Err() == nil:
+		return errCutUnsent
+	case sent:
+		return errLeft
+	}
+	return errLeftUnsent
+}
+
+// leave is a caller that gives up. A node that is at work goes on.
+func (n *node) leave(j *job) {
+	j.given = true
+	switch j.state {
+	case dialing:
+		j.drop()
+	case over, reset:
+		n.settle(j)
+	case running:
+		if j.alarm == nil && (n.stopped == 0 || j.finish <= n.w.now()) {
+			j.alarm = n.w.clk.AfterFunc(time.Duration(max(j.finish-n.w.now(), 0)), func() {
+				j.alarm = nil
+				n.settle(j)
+			})
+		}
+	}
+}
+
+// drop is an attempt of which the node knows nothing.
+func (j *job) drop() {
+	j.node.jobs.remove(j)
+	j.node.w.freeJob(j)
+}
+
+// end reads the answer.
+func (j *job) end() error {
+	n, w, fate, broken := j.node, j.node.w, j.fate, j.state == reset
+	n.settle(j)
+	if !broken && fate != lostReply && j.life == n.life && n.ending == 0 && !n.refuses() {
+		w.conns.put(j.call.client, n.index)
+	}
+	w.freeJob(j)
+	switch {
+	case broken, fate == lostReply:
+		return errReset
+	case fate == failsFirst, fate == failsAfter:
+		return errFailed
+	case fate == overloaded && w.sys.Client.Settings.TrustRefusals:
+		return errTrusted
+	case fate == overloaded:
+		return errOverloaded
+	}
+	return nil
+}
+
+// conns counts the idle connections of each client to each node.
+type conns struct {
+	idle    []uint8
+	clients int
+}
+
+// maxIdle is httpwrap's and the harness's MaxIdleConnsPerHost.
+const maxIdle = 64
+
+func (c *conns) at(client, node int) *uint8 { return &c.idle[node*c.clients+client] }
+
+func (c *conns) take(client, node int) bool {
+	k := c.at(client, node)
+	if *k == 0 {
+		return false
+	}
+	*k--
+	return true
+}
+
+func (c *conns) put(client, node int) {
+	if k := c.at(client, node); *k < maxIdle {
+		*k++
+	}
+}
+
+func (c *conns) drop(node int) { clear(c.idle[node*c.clients : (node+1)*c.clients]) }
