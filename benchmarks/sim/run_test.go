@@ -137,7 +137,9 @@ func TestLoad(t *testing.T) {
 // Service times have the mean and the spread that they should.
 func TestTimes(t *testing.T) {
 	for _, s := range []Service{
-		{Mean: 10 * time.Millisecond, CV: .3}, {Mean: time.Second, CV: 2}, {Mean: time.Millisecond, CV: -1},
+		{Mean: 10 * time.Millisecond, CV: .3},
+		{Mean: time.Second, CV: 2},
+		{Mean: time.Millisecond, CV: -1},
 		{Sample: []time.Duration{0, time.Second}},
 	} {
 		times := timesOf(s)

@@ -79,10 +79,10 @@ func newWorld(s System, seed uint64) (*world, error) {
 	}
 	w.m.prepare(w)
 	w.m.r.Seed = seed
-	make, err := w.maker()
+	dial, err := w.maker()
 	for i := 0; err == nil && i < s.Clients; i++ {
 		var c client
-		if c, err = make(i); err == nil {
+		if c, err = dial(i); err == nil {
 			w.clients = append(w.clients, c)
 		}
 	}
