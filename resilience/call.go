@@ -66,6 +66,7 @@ type Call struct {
 // try is what the pieces tell each other about one attempt.
 type try struct {
 	picked   selector.Picked
+	shadow   selector.Picked // of Selects.Shadow
 	sel      *selector.Selector
 	outcome  Outcome
 	judged   bool          // outcome is set, by Select
@@ -76,6 +77,26 @@ type try struct {
 	budget   *retry.Budget
 	reserved bool    // the timeout has taken the next attempt's retry from the budget
 	cutter   *cutter // while the attempt runs under a timeout that its Func applies itself
+}
+
+// overdue asks whether waiting is in vain; who only watches is asked too.
+func (t *try) overdue() (silent bool, tell func()) {
+	silent, first := t.picked.Overdue()
+	if t.shadow.Node() == nil {
+		return silent, first
+	}
+	_, second := t.shadow.Overdue()
+	return silent, func() { first(); second() }
+}
+
+// markLate says that the attempt has run past its timeout and goes on.
+func (t *try) markLate() (tell func()) {
+	first := t.picked.MarkLate()
+	if t.shadow.Node() == nil {
+		return first
+	}
+	second := t.shadow.MarkLate()
+	return func() { first(); second() }
 }
 
 // begin makes t ready for an attempt. It touches what is read before it is

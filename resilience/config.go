@@ -96,6 +96,8 @@ type Client struct {
 	mu    sync.Mutex // for Update
 	cfg   Config
 	guard *guard // the service breaker; nil until there is one
+
+	candidate atomic.Pointer[Candidate] // written under mu; nil: none
 }
 
 // guard is the service breaker, kept over updates.
@@ -191,8 +193,9 @@ func (c *Client) build(s Settings) error {
 		c.bulkhead.wrapper(s.Bulkhead),
 		Fallback(cfg.Fallback),
 		guarded(guard, cfg.Clock),
+		guarded(c.candidate.Load().guard(), cfg.Clock),
 		Retry(retries),
-		Select(Selects{Selector: c.selector, Classify: cfg.Classify, Clock: cfg.Clock}),
+		Select(Selects{Selector: c.selector, Classify: cfg.Classify, Shadow: c.candidate.Load().selector(), Clock: cfg.Clock}),
 		Timeout(Timeouts{After: s.AttemptTimeout, OwnCut: cfg.OwnCut, Clock: cfg.Clock}),
 		Stack(cfg.WrapAttempt...),
 	)
@@ -256,7 +259,11 @@ func (c *Client) InFlight() int {
 // Close ends the sources of nodes and settings. Calls that begin after it fail with
 // selector.ErrClosed; calls that are under way end as they would.
 func (c *Client) Close() error {
-	err := errors.Join(c.selector.Close(), c.follower.close())
+	err := c.follower.close()
+	if c.candidate.Load() != nil {
+		err = errors.Join(err, c.Shadow(nil))
+	}
+	err = errors.Join(err, c.selector.Close())
 	c.closed.Do(func() { c.tell(ClientClosed, nil) })
 	return err
 }

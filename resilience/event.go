@@ -24,11 +24,12 @@ const (
 	ClientClosed                         // it was closed: calls that are under way may still be told of
 	SettingsChanged                      // Config.SettingsFrom reported others, which are in force
 	SettingsRefused                      // it reported some that are wrong, or could not be read: see Err. The old ones stay
+	CandidateEvent                       // what Client.Shadow's candidate would have done: see Change, or Breaker
 )
 
 // String returns the kind in words.
 func (k EventKind) String() string {
-	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker", "fallback done", "client opened", "client closed", "settings changed", "settings refused"}
+	names := [...]string{"attempt done", "retry waiting", "call done", "node", "service breaker", "fallback done", "client opened", "client closed", "settings changed", "settings refused", "candidate"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -54,9 +55,9 @@ type Event struct {
 	Ambiguous   bool          // of CallDone: it failed and may have been carried out
 	Err         error
 
-	Change  *selector.Event // of NodeEvent
-	Breaker *breaker.Event  // of ServiceBreakerEvent
-	Client  *Client         // of those from ClientOpened on
+	Change  *selector.Event // of NodeEvent and CandidateEvent
+	Breaker *breaker.Event  // of ServiceBreakerEvent and CandidateEvent
+	Client  *Client         // of ClientOpened, ClientClosed, SettingsChanged and SettingsRefused
 }
 
 // Observer hears what happens. It is called on the goroutine it happens on,

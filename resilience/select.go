@@ -18,6 +18,10 @@ type Selects struct {
 	// Classify judges the attempt; nil: [Classify].
 	Classify func(ctx context.Context, err error) Outcome
 
+	// Shadow, if not nil, is told of the same attempts: a mirror of Selector
+	// that judges them by other settings. See [selector.Selector.Mirror].
+	Shadow *selector.Selector
+
 	Clock clock.Clock // nil: the real one
 }
 
@@ -59,9 +63,13 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 	}
 	call.Node = t.picked.Node()
 	defer t.picked.Done(selector.Report{}) // after a panic or runtime.Goexit, which say nothing about the node; otherwise it is done already
+	if s.Shadow != nil {
+		s.Shadow.PlaceAt(&t.shadow, call.Node.ID, &selector.Call{Method: call.Method, Retriable: call.again()}, call.start)
+		defer t.shadow.Done(selector.Report{})
+	}
 	err = next(ctx, call)
 	t.elapsed, t.judged = 0, true
-	if err != nil || t.observed || t.picked.Timed() {
+	if err != nil || t.observed || t.picked.Timed() || s.Shadow != nil {
 		t.elapsed = time.Duration(s.Clock.Mono() - call.start)
 	}
 	report := selector.Report{Result: breaker.Success, Elapsed: t.elapsed}
@@ -73,6 +81,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		report.Silent = silent(ctx, err)
 	}
 	t.picked.Done(report)
+	t.shadow.Done(report)
 	return err
 }
 

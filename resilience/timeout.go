@@ -216,7 +216,7 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 		// Who was late himself cannot tell whether the node is.
 		silent := over
 		if late := age > c.due+c.due/4+time.Millisecond; !over && !late {
-			silent, tell = call.try.picked.Overdue()
+			silent, tell = call.try.overdue()
 		}
 		switch {
 		case silent && c.cutNow(call):
@@ -225,7 +225,7 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 		case over && call.try == nil:
 			return nil, 0
 		case over:
-			return call.try.picked.MarkLate(), c.attempt
+			return call.try.markLate(), c.attempt
 		}
 		c.due = min(age+age/2, c.full)
 	}

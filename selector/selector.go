@@ -129,6 +129,7 @@ type Selector struct {
 	survival  [maxMethods + 1]atomic.Pointer[survival]
 	nextProbe [2]atomic.Int64 // since epoch: when an ejected node or a suspect may be tried next; see probeDue
 	events    relay.Relay[Event]
+	index     atomic.Pointer[index] // of a mirror; nil: not needed yet
 
 	mu       sync.Mutex // everything below, node.sick, and replacing set and methods
 	gone     graveyard
@@ -136,6 +137,7 @@ type Selector struct {
 	suspects suspects
 	watches  []*watch // spare ones
 	scratch  scratch
+	mirrors  []*reflection
 	closed   bool
 }
 

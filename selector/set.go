@@ -60,7 +60,9 @@ func (s *Selector) report(nodes []Node, err error) {
 			}
 		}
 	}
-	if err != nil {
+	if err == nil {
+		s.reflect()
+	} else {
 		s.mu.Lock()
 		if !s.closed {
 			s.events.Add(Event{Kind: SourceFailed, At: s.clk.Now(), Err: err})

@@ -65,17 +65,24 @@ func describe(e resilience.Event) string {
 			return fmt.Sprintf("%s: the fallback failed", name)
 		}
 		return fmt.Sprintf("%s: the fallback answered", name)
-	case resilience.NodeEvent:
-		c := e.Change
-		switch {
-		case c.Node != nil:
-			return fmt.Sprintf("node %s: %v (%v)", c.Node.ID, c.Kind, c.Reason.Cause)
-		case c.Err != nil:
-			return fmt.Sprintf("%v: %v", c.Kind, c.Err)
-		}
-		return fmt.Sprintf("%v: %d, %d new, %d gone", c.Kind, c.Nodes, c.Added, c.Removed)
-	case resilience.ServiceBreakerEvent:
-		return fmt.Sprintf("service breaker: %v to %v (%v)", e.Breaker.From, e.Breaker.To, e.Breaker.Reason.Cause)
+	case resilience.CandidateEvent:
+		return "would have: " + change(e)
+	case resilience.NodeEvent, resilience.ServiceBreakerEvent:
+		return change(e)
 	}
 	return e.Kind.String()
+}
+
+// change is what happened to a node, the set or a breaker.
+func change(e resilience.Event) string {
+	c := e.Change
+	switch {
+	case c == nil:
+		return fmt.Sprintf("service breaker: %v to %v (%v)", e.Breaker.From, e.Breaker.To, e.Breaker.Reason.Cause)
+	case c.Node != nil:
+		return fmt.Sprintf("node %s: %v (%v)", c.Node.ID, c.Kind, c.Reason.Cause)
+	case c.Err != nil:
+		return fmt.Sprintf("%v: %v", c.Kind, c.Err)
+	}
+	return fmt.Sprintf("%v: %d, %d new, %d gone", c.Kind, c.Nodes, c.Added, c.Removed)
 }
