@@ -23,8 +23,8 @@ func busyBoard(tb testing.TB, nodes int) *Board {
 	return b
 }
 
-// streams make a frame of what there is to see.
-var streams = map[string]func(State) []byte{
+// framesOf make a frame of what there is to see.
+var framesOf = map[string]func(State) []byte{
 	"hystrix": frame,
 	"live":    func(st State) []byte { st.Log = nil; return event("state", st) },
 }
@@ -32,7 +32,7 @@ var streams = map[string]func(State) []byte{
 // BenchmarkFrame is what one second costs that somebody looks at, whoever they
 // are and however many.
 func BenchmarkFrame(b *testing.B) {
-	for name, frame := range streams {
+	for name, frame := range framesOf {
 		for _, nodes := range []int{5, 500} {
 			b.Run(fmt.Sprintf("stream=%s/nodes=%d", name, nodes), func(b *testing.B) {
 				board := busyBoard(b, nodes)
@@ -52,7 +52,7 @@ func BenchmarkFrame(b *testing.B) {
 // would be 5 % of a core.
 func BenchmarkSecond(b *testing.B) {
 	const watchers = 10
-	for name, frame := range streams {
+	for name, frame := range framesOf {
 		b.Run(fmt.Sprintf("stream=%s/nodes=500/watchers=%d", name, watchers), func(b *testing.B) {
 			board := busyBoard(b, 500)
 			listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a benchmark

@@ -20,7 +20,6 @@
 package board
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -92,23 +91,21 @@ func orElse[T comparable](field *T, value T) {
 // the Observer of its clients. It is safe for concurrent use; make one by
 // [New] and end its streams by Close.
 type Board struct {
+	streams
+	live
+
 	cfg      Config
-	epoch    time.Time // when second 0 began, in real time
 	origins  *http.CrossOriginProtection
 	changing sync.Mutex // somebody's settings
 
 	stacked atomic.Pointer[map[string]*service] // by hand: see Observe
 
-	log       log
 	hystrix   frames
 	farewells farewells // for who makes a frame of it
-	live      frames
 
 	mu       sync.Mutex
 	services []*service // by name, then by age
 	free     int        // rows that no node has
-	watchers map[*watcher]context.CancelCauseFunc
-	closed   bool
 }
 
 var (
@@ -122,7 +119,13 @@ func New(cfg Config) (*Board, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	b := &Board{cfg: cfg, origins: http.NewCrossOriginProtection(), epoch: clock.System.Now(), free: cfg.Nodes, watchers: make(map[*watcher]context.CancelCauseFunc), farewells: make(farewells)}
+	b := &Board{cfg: cfg, origins: http.NewCrossOriginProtection(), free: cfg.Nodes, farewells: make(farewells)}
+	b.open(cfg.Watchers, cfg.Patience)
+	b.live.state = func() any {
+		st := b.State()
+		st.Log = nil
+		return st
+	}
 	b.stacked.Store(&map[string]*service{})
 	return b, nil
 }
@@ -235,20 +238,14 @@ func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (b *Board) serveRead(name string) http.HandlerFunc {
 	var serve http.HandlerFunc
 	switch name {
-	case "":
-		return servePage
-	case "board.js":
-		return serveScript
-	case "board.css":
-		return serveStyle
 	case "state.stream":
-		serve = b.serveLive
+		serve = func(w http.ResponseWriter, r *http.Request) { b.serveLive(w, r, &b.live) }
 	case "state.json":
 		serve = b.serveState
 	case "hystrix.stream":
 		serve = b.serveHystrix
 	default:
-		return nil
+		return assetOf[name]
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := b.cfg.Read.admit(w, r); ok {
@@ -263,11 +260,6 @@ func (b *Board) serveRead(name string) http.HandlerFunc {
 //
 // Streams that are asked for afterwards are refused; counting goes on.
 func (b *Board) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	for _, cancel := range b.watchers {
-		cancel(nil)
-	}
+	b.close()
 	return nil
 }

@@ -17,12 +17,18 @@ import (
 type Entry struct {
 	ID      uint64    `json:"id"` // from 1, each one more than the one before
 	At      time.Time `json:"at"`
+	Process string    `json:"process,omitempty"` // of a Gathering: whose it is
 	Service string    `json:"service"`
 	Node    string    `json:"node,omitempty"`
 	Kind    string    `json:"kind"`                // selector.Kind in words; "breaker open", "breaker half-open", "breaker closed" or "breaker mode …" of the service breaker; "settings changed" or "settings refused", by their source; "steered"
 	OpenFor float64   `json:"openForMs,omitempty"` // at least
-	Reason  *Reason   `json:"reason,omitempty"`
-	Error   string    `json:"error,omitempty"` // why the source of nodes failed, or the settings were refused
+	OutFor  float64   `json:"outForMs,omitempty"`  // of "readmitted": how long it was out
+
+	// Candidate says that this is what the candidate settings would have done:
+	// nothing has happened.
+	Candidate bool    `json:"candidate,omitempty"`
+	Reason    *Reason `json:"reason,omitempty"`
+	Error     string  `json:"error,omitempty"` // why the source of nodes failed, or the settings were refused
 
 	// Of "steered": who did what, and why.
 	Who string `json:"who,omitempty"`
@@ -51,6 +57,7 @@ type Ejection struct {
 type past struct {
 	changes []Change
 	ejected *Ejection // nil: it never was
+	would   would
 }
 
 const (
@@ -107,21 +114,25 @@ func (s *service) note(e *resilience.Event) {
 	c := e.Change
 	entry := Entry{
 		At: c.At, Service: s.name, Kind: c.Kind.String(), OpenFor: ms(c.OpenFor),
-		Nodes: c.Nodes, Added: c.Added, Removed: c.Removed,
+		Nodes: c.Nodes, Added: c.Added, Removed: c.Removed, Candidate: e.Kind == resilience.CandidateEvent,
 	}
 	if c.Err != nil {
 		entry.Error = short(c.Err.Error())
 	}
 	if c.Node != nil {
 		entry.Node, entry.Reason = c.Node.ID, reasonOf(c.Reason)
-		s.remember(c, entry.Reason)
+		if entry.Candidate {
+			entry.OutFor = s.imagine(c, entry.Reason)
+		} else {
+			entry.OutFor = s.remember(c, entry.Reason)
+		}
 	}
 	s.board.log.add(entry)
 }
 
 // noteBreaker writes down what happened to the service breaker.
-func (s *service) noteBreaker(e *breaker.Event) {
-	entry := Entry{At: e.At, Service: s.name, Kind: "breaker " + e.To.String(), OpenFor: ms(e.OpenFor), Reason: reasonOf(e.Reason)}
+func (s *service) noteBreaker(e *breaker.Event, candidate bool) {
+	entry := Entry{At: e.At, Service: s.name, Kind: "breaker " + e.To.String(), OpenFor: ms(e.OpenFor), Reason: reasonOf(e.Reason), Candidate: candidate}
 	if e.From == e.To { // by Force
 		entry.Kind = "breaker mode " + e.Mode.String()
 	}
@@ -140,30 +151,41 @@ func (s *service) noteSettings(e *resilience.Event) {
 	s.board.log.add(entry)
 }
 
-// remember adds to the past of a node that has a row.
-func (s *service) remember(c *selector.Event, why *Reason) {
+// remember adds to the past of a node that has a row. It returns for how long
+// one that is readmitted was out, in milliseconds.
+func (s *service) remember(c *selector.Event, why *Reason) (outFor float64) {
+	candidate := s.candidate()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if candidate != nil && c.Kind == selector.Ejected {
+		s.begin(candidate.Since)
+		s.beside.ejections++
+	}
 	if (*s.nodes.Load())[c.Node.ID] == nil {
-		return
+		return 0
 	}
 	p := s.pasts[c.Node.ID]
 	if len(p.changes) >= maxHistory {
 		p.changes = slices.Delete(p.changes, 0, 1)
 	}
 	p.changes = append(p.changes, Change{c.At, c.Kind.String()})
-	if c.Kind == selector.Ejected {
+	switch {
+	case c.Kind == selector.Ejected:
 		p.ejected = &Ejection{c.At, why}
+	case c.Kind == selector.Readmitted && p.ejected != nil:
+		outFor = ms(c.At.Sub(p.ejected.At))
 	}
 	s.pasts[c.Node.ID] = p
+	return outFor
 }
 
 // recall returns a node's past.
-func (s *service) recall(id string) ([]Change, *Ejection) {
+func (s *service) recall(id string) past {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pasts[id]
-	return slices.Clone(p.changes), p.ejected
+	p.changes = slices.Clone(p.changes)
+	return p
 }
 
 func reasonOf(r breaker.Reason) *Reason {

@@ -141,15 +141,19 @@ func TestServiceBreakerIsLogged(t *testing.T) {
 // schema is what version 1 of the JSON is made of. Whoever changes or removes a
 // line here changes SchemaVersion.
 const schema = `
-State: schemaVersion at steering services log
-Service: name settings calls attempts inFlight inFlightPeak breaker budget nodes
+State: schemaVersion at steering processes services log
+Process: name url heard error
+Service: name process settings settingsRefused candidate calls attempts inFlight inFlightPeak breaker budget nodes
+Refusal: at error
+Candidate: since settings breaker wouldEject ejected
 Budget: tokens most
-Node: id addr zone ejected notReady inFlight score threshold retryAt ownRule breaker attempts history lastEjection
-Breaker: state mode shadow rule minCalls errorRate openForMs score threshold retryAt since reason
+Node: id addr zone ejected notReady inFlight score threshold retryAt ownRule breaker attempts history lastEjection would
+Would: ejected score threshold retryAt times outForMs lastEjection
+Breaker: state mode shadow rule minCalls errorRate openForMs score threshold retryAt since reason wouldReject
 Reason: cause rule score threshold calls failures note
 Window: total succeeded answered failed timedOut rejected shortCircuited abandoned ambiguous retries fellBack fallbackFailed latency
 Latency: count meanMs minMs p25Ms p50Ms p75Ms p90Ms p95Ms p99Ms p995Ms maxMs
-Entry: id at service node kind openForMs reason error who did why nodes added removed
+Entry: id at process service node kind openForMs outForMs candidate reason error who did why nodes added removed
 Change: at kind
 Ejection: at reason`
 

@@ -27,10 +27,12 @@ func (b *Board) State() State {
 	return st
 }
 
-func (b *Board) serveState(w http.ResponseWriter, _ *http.Request) {
+func (b *Board) serveState(w http.ResponseWriter, _ *http.Request) { writeState(w, b.State()) }
+
+func writeState(w http.ResponseWriter, st any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(b.State()) // the reader has gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(st) // the reader has gone: nobody to tell
 }
 
 func (s *service) look() Service {
@@ -55,6 +57,8 @@ func (s *service) look() Service {
 		if tokens, most := c.Budget().Balance(now); !math.IsInf(most, 1) {
 			sv.Budget = &Budget{tokens, most}
 		}
+		trial := s.trial(c.Candidate())
+		sv.Trial = trial.candidate()
 		list := c.Selector().Nodes()
 		for i := range list {
 			r := rows[list[i].Node.ID]
@@ -63,7 +67,9 @@ func (s *service) look() Service {
 			}
 			n := nodeOf(&list[i])
 			n.Attempts = node(r)
-			n.History, n.LastEjection = s.recall(n.ID)
+			p := s.recall(n.ID)
+			n.History, n.LastEjection = p.changes, p.ejected
+			n.Would = trial.node(&list[i], &p, now)
 			sv.Nodes = append(sv.Nodes, n)
 			sv.InFlight += n.InFlight
 		}
@@ -108,7 +114,7 @@ func breakerOf(b breaker.Breaker) *Breaker {
 	out := &Breaker{
 		State: sn.State.String(), Shadow: sn.Shadow, Rule: sn.Rule,
 		MinCalls: sn.MinCalls, ErrorRate: sn.ErrorRate, OpenFor: ms(sn.OpenFor),
-		Score: sn.Score, Threshold: sn.Threshold, RetryAt: maybe(sn.RetryAt), Since: maybe(sn.Since),
+		Score: sn.Score, Threshold: sn.Threshold, RetryAt: maybe(sn.RetryAt), Since: maybe(sn.Since), WouldReject: sn.WouldReject,
 	}
 	if sn.Mode != breaker.Auto {
 		out.Mode = sn.Mode.String()

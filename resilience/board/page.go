@@ -28,32 +28,36 @@ func asset(name, kind string) http.HandlerFunc {
 	}
 }
 
-var (
-	servePage   = asset("board.html", "text/html")
-	serveScript = asset("board.js", "text/javascript")
-	serveStyle  = asset("board.css", "text/css")
-)
+// assetOf serves the page's files by their names.
+var assetOf = map[string]http.HandlerFunc{
+	"":          asset("board.html", "text/html"),
+	"board.js":  asset("board.js", "text/javascript"),
+	"board.css": asset("board.css", "text/css"),
+}
 
 // liveStep is how soon the page hears of what the log says: state and figures
 // come each second, and before it when something happened.
 const liveStep = 250 * time.Millisecond
 
+// live is what the page is sent.
+type live struct {
+	log    log
+	frames frames
+	state  func() any // a [State], or what looks like one, without its log
+}
+
 // serveLive streams to the page: "state" events, which are a [State] without
 // its log, and "log" events, which are the entries that are new.
-func (b *Board) serveLive(w http.ResponseWriter, r *http.Request) {
+func (b *streams) serveLive(w http.ResponseWriter, r *http.Request, l *live) {
 	const perSecond = int64(time.Second / liveStep)
 	heard, last := uint64(0), int64(-1)
 	b.stream(w, r, liveStep, func(step int64) []byte {
-		entries := b.log.since(heard)
+		entries := l.log.since(heard)
 		if len(entries) == 0 && step/perSecond == last {
 			return nil
 		}
 		last = step / perSecond
-		frame := b.live.of(step, func() []byte {
-			st := b.State()
-			st.Log = nil
-			return event("state", st)
-		})
+		frame := l.frames.of(step, func() []byte { return event("state", l.state()) })
 		if len(entries) == 0 {
 			return frame
 		}

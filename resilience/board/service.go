@@ -34,6 +34,7 @@ type service struct {
 	taken          int             // rows that the board has granted
 	asked, adopted int             // looks at the set, and the last one that was made use of
 	pasts          map[string]past // of nodes that have a row
+	beside         beside
 }
 
 func newService(b *Board, name string, clk clock.Clock) *service {
@@ -72,8 +73,14 @@ func (s *service) Observe(e resilience.Event) {
 		if e.Change.Kind == selector.NodesChanged {
 			s.adopt()
 		}
+	case resilience.CandidateEvent:
+		if e.Breaker != nil {
+			s.noteBreaker(e.Breaker, true)
+		} else {
+			s.note(&e)
+		}
 	case resilience.ServiceBreakerEvent:
-		s.noteBreaker(e.Breaker)
+		s.noteBreaker(e.Breaker, false)
 	case resilience.ClientOpened:
 		s.start(e.Client.Clock())
 		s.client.Store(e.Client)

@@ -14,16 +14,19 @@ const SchemaVersion = 1
 type State struct {
 	SchemaVersion int       `json:"schemaVersion"`
 	At            time.Time `json:"at"`
-	Steering      bool      `json:"steering"` // orders are taken
-	Services      []Service `json:"services"` // by name
-	Log           []Entry   `json:"log"`      // the last 500, the oldest first
+	Steering      bool      `json:"steering"`            // orders are taken
+	Processes     []Process `json:"processes,omitempty"` // of a Gathering
+	Services      []Service `json:"services"`            // by name; of a Gathering first by process
+	Log           []Entry   `json:"log"`                 // the last 500, the oldest first
 }
 
 // Service is one client, with its nodes.
 type Service struct {
-	Name     string               `json:"name"` // as configured, and "name~2" for a second client of it
+	Name     string               `json:"name"`              // as configured, and "name~2" for a second client of it
+	Process  string               `json:"process,omitempty"` // of a Gathering: whose it is
 	Settings *resilience.Settings `json:"settings,omitempty"`
 	Refused  *Refusal             `json:"settingsRefused,omitempty"` // what their source has now is wrong, and those above stay
+	Trial    *Candidate           `json:"candidate,omitempty"`       // settings that run beside those above
 	Calls    Window               `json:"calls"`
 	Attempts Window               `json:"attempts"`          // of all nodes together
 	InFlight int                  `json:"inFlight"`          // calls within the bulkhead; attempts where there is none
@@ -62,6 +65,7 @@ type Node struct {
 	History   []Change   `json:"history,omitempty"` // the last 20 changes, the oldest first
 
 	LastEjection *Ejection `json:"lastEjection,omitempty"`
+	Would        *Would    `json:"would,omitempty"` // how it would stand by the candidate settings
 }
 
 // Breaker is how a breaker stands. What its engine does not tell is missing.
@@ -78,6 +82,8 @@ type Breaker struct {
 	RetryAt   *time.Time `json:"retryAt,omitempty"`
 	Since     *time.Time `json:"since,omitempty"`
 	Reason    *Reason    `json:"reason,omitempty"`
+
+	WouldReject uint64 `json:"wouldReject,omitempty"` // calls that it let pass only because it is a shadow
 }
 
 // Reason is breaker.Reason.

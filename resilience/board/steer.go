@@ -28,7 +28,9 @@ import (
 // "auto", "shadow-on", "shadow-off".
 //
 // To a service: "settings", which changes what Settings names and leaves the
-// rest.
+// rest; "candidate", which runs what is in force with these changes beside it
+// (see [resilience.Client.Shadow]), "candidate-off", which ends that, and
+// "candidate-adopt", which puts the candidate into force.
 type Order struct {
 	Service  string          `json:"service"` // as State names it
 	Node     *string         `json:"node,omitempty"`
@@ -106,7 +108,7 @@ func (b *Board) steer(w http.ResponseWriter, r *http.Request, who string) error 
 	if o.Node != nil {
 		entry.Node = *o.Node
 	}
-	if o.Do == "settings" {
+	if o.Settings != nil {
 		entry.Did += " " + short(string(o.Settings))
 	}
 	b.log.add(entry)
@@ -126,10 +128,12 @@ func (b *Board) find(name string) (*service, *resilience.Client) {
 
 func (o *Order) carryOut(b *Board, c *resilience.Client, note string) error {
 	switch {
-	case o.Do != "settings" && o.Settings != nil:
-		return refuse(http.StatusBadRequest, "settings: want none with %q", o.Do)
-	case o.Do == "settings":
+	case o.Do == "settings", o.Do == "candidate":
 		return o.change(b, c)
+	case o.Settings != nil:
+		return refuse(http.StatusBadRequest, "settings: want none with %q", o.Do)
+	case o.Do == "candidate-off", o.Do == "candidate-adopt":
+		return o.endCandidate(b, c)
 	case o.Node != nil:
 		return o.steerNode(c, note)
 	}
@@ -140,7 +144,7 @@ func (o *Order) carryOut(b *Board, c *resilience.Client, note string) error {
 	return o.steerBreaker(guard, note)
 }
 
-// change puts the settings that are named into force.
+// change puts the settings that are named into force, or beside it.
 func (o *Order) change(b *Board, c *resilience.Client) error {
 	if o.Node != nil || o.Settings == nil {
 		return refuse(http.StatusBadRequest, "settings: want some, and no node")
@@ -151,10 +155,34 @@ func (o *Order) change(b *Board, c *resilience.Client) error {
 	if err := json.Unmarshal(o.Settings, &s); err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
-	if err := c.Update(s); err != nil {
+	err := error(nil)
+	if o.Do == "candidate" {
+		err = c.Shadow(&s)
+	} else {
+		err = c.Update(s)
+	}
+	if err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
 	return nil
+}
+
+func (o *Order) endCandidate(b *Board, c *resilience.Client) error {
+	if o.Node != nil {
+		return refuse(http.StatusBadRequest, "%q: want no node", o.Do)
+	}
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	candidate := c.Candidate()
+	if candidate == nil {
+		return refuse(http.StatusConflict, "%q: no candidate runs", o.Do)
+	}
+	if o.Do == "candidate-adopt" {
+		if err := c.Update(candidate.Settings); err != nil {
+			return err
+		}
+	}
+	return c.Shadow(nil)
 }
 
 func (o *Order) steerNode(c *resilience.Client, note string) error {

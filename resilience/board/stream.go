@@ -10,6 +10,32 @@ import (
 	"github.com/holdfast-go/holdfast/internal/clock"
 )
 
+// streams are what is open to watchers: of a Board, or of a Gathering.
+type streams struct {
+	most     int           // watchers at once
+	patience time.Duration // with one that reads slowly
+	epoch    time.Time     // when second 0 began, in real time
+
+	mu       sync.Mutex
+	watchers map[*watcher]context.CancelCauseFunc
+	closed   bool
+}
+
+func (b *streams) open(most int, patience time.Duration) {
+	b.most, b.patience, b.epoch = most, patience, clock.System.Now()
+	b.watchers = make(map[*watcher]context.CancelCauseFunc)
+}
+
+// close ends them; later ones are refused.
+func (b *streams) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for _, cancel := range b.watchers {
+		cancel(nil)
+	}
+}
+
 // watcher is one reader of a stream. It has no queue: what it is shown is what
 // there is when it comes back for more, so a slow one misses seconds and holds
 // nobody up.
@@ -22,20 +48,20 @@ var (
 
 // enter counts a watcher in, and gives its request a context that ends with
 // the board.
-func (b *Board) enter(ctx context.Context, w *watcher) (context.Context, error) {
+func (b *streams) enter(ctx context.Context, w *watcher) (context.Context, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.closed:
 		return nil, errClosed
-	case len(b.watchers) >= b.cfg.Watchers:
+	case len(b.watchers) >= b.most:
 		return nil, errBusy
 	}
 	ctx, b.watchers[w] = clock.System.WithCancel(ctx)
 	return ctx, nil
 }
 
-func (b *Board) leave(w *watcher) {
+func (b *streams) leave(w *watcher) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.watchers[w](nil)
@@ -44,7 +70,7 @@ func (b *Board) leave(w *watcher) {
 
 // stream sends what next returns, now and after each step of the board's time,
 // until the watcher goes, is too slow, or the board is closed. Nil is nothing.
-func (b *Board) stream(rw http.ResponseWriter, r *http.Request, step time.Duration, next func(step int64) []byte) {
+func (b *streams) stream(rw http.ResponseWriter, r *http.Request, step time.Duration, next func(step int64) []byte) {
 	h := rw.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-store, must-revalidate")
@@ -60,7 +86,7 @@ func (b *Board) stream(rw http.ResponseWriter, r *http.Request, step time.Durati
 		return
 	}
 	defer b.leave(w)
-	w.deadline(clock.System.Now().Add(b.cfg.Patience))
+	w.deadline(clock.System.Now().Add(b.patience))
 	defer w.deadline(time.Time{}) // the connection may be used again
 	if err := w.rc.Flush(); errors.Is(err, http.ErrNotSupported) {
 		http.Error(rw, "this server cannot stream", http.StatusInternalServerError)
@@ -69,7 +95,7 @@ func (b *Board) stream(rw http.ResponseWriter, r *http.Request, step time.Durati
 	for {
 		n := int64(clock.System.Now().Sub(b.epoch) / step)
 		if data := next(n); data != nil {
-			w.deadline(clock.System.Now().Add(b.cfg.Patience))
+			w.deadline(clock.System.Now().Add(b.patience))
 			if _, err := rw.Write(data); err != nil {
 				return
 			}

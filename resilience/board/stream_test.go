@@ -84,8 +84,8 @@ func serve(t *testing.T, h http.Handler) (*pipes, *http.Server) {
 }
 
 func (b *Board) watching() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.streams.mu.Lock()
+	defer b.streams.mu.Unlock()
 	return len(b.watchers)
 }
 
