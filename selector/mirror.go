@@ -3,7 +3,6 @@ package selector
 import (
 	"errors"
 	"sync"
-
 )
 
 // Mirror makes a Selector of the same nodes that judges by cfg and chooses
@@ -121,7 +120,7 @@ func (s *Selector) PlaceAt(p *Picked, id string, c *Call, mono int64) bool {
 		}
 	}
 	noted := !probe && len(set.live.nodes) > 1 && n.quiet(t)
-	if noted && s.listen(n, t, s.methodIndex(c.Method)) {
+	if noted && s.listen(n, t, s.methodIndex(c.Method), c.Retriable) {
 		return false
 	}
 	permit, after, ok := n.breaker.TryAcquire(s.instant(t))
@@ -178,4 +177,3 @@ func (s *Selector) byID(id string) *node {
 	}
 	return x.byID[id]
 }
-
