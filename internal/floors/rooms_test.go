@@ -15,6 +15,7 @@ const (
 	sqlite    = "modernc.org/sqlite"
 	grpc      = "google.golang.org/grpc"
 	protobuf  = "google.golang.org/protobuf"
+	xnet      = "golang.org/x/net"
 	goMicro   = "go-micro.dev/v5"
 	connect   = "connectrpc.com/connect"
 	otel      = "go.opentelemetry.io/otel"
@@ -64,7 +65,7 @@ var rooms = []room{
 	{floor: 4, path: "resilience/settingsfile", nested: true, third: []string{yaml}},
 	{floor: 4, path: "breaker/hystrix", third: []string{hystrix}}, // an engine, and commands that are clients
 	{floor: 4, path: "wrapper/httpwrap"},
-	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}},
+	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}, tests: []string{xnet}},
 	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}},
 	{floor: 4, path: "wrapper/connectwrap", nested: true, third: []string{connect, protobuf}},
 	{floor: 4, path: "wrapper/idempotency/storetest"},

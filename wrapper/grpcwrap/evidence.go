@@ -108,7 +108,7 @@ func notBefore(o resilience.Outcome) resilience.Outcome {
 // unprocessed is a stream of which gRPC knows that the server did not process
 // it: REFUSED_STREAM, above the last of a GOAWAY, or never written.
 func unprocessed(st *status.Status) resilience.Outcome {
-	if st.Message() == textDraining {
+	if text := st.Message(); text == textDraining || text == textGoAway {
 		return drained
 	}
 	return resilience.NotSent
@@ -119,6 +119,7 @@ func unprocessed(st *status.Status) resilience.Outcome {
 // come from the server, whose errors could carry any text.
 const (
 	textDraining = "the connection is draining"
+	textGoAway   = "the stream is rejected because server is draining the connection"
 	textRefused  = "stream terminated by RST_STREAM with error code: REFUSED_STREAM"
 	textTooLarge = "trying to send message larger than max"
 	textMarshal  = "grpc: error while marshaling"
@@ -131,7 +132,7 @@ const (
 func (x *exchange) unanswered(st *status.Status) resilience.Outcome {
 	text := st.Message()
 	switch {
-	case st.Code() == codes.Unavailable && (text == textDraining || text == textRefused):
+	case st.Code() == codes.Unavailable && (text == textDraining || text == textGoAway || text == textRefused):
 		return unprocessed(st)
 	case strings.HasPrefix(text, textTooLarge), strings.HasPrefix(text, textMarshal), strings.HasPrefix(text, textCompress):
 		return local // the server has no message, and so no call
