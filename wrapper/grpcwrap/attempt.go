@@ -21,7 +21,7 @@ type attempt struct {
 	context.Context
 	c      *Client
 	node   *selector.Node // nil: only asks whether nodes are known
-	number int
+	tells  metadata.MD    // what the server is told of the call's retries
 	kind   retry.Idempotency
 	cancel context.CancelCauseFunc // nil: nobody but the caller ends it
 	stream *stream                 // nil: unary

@@ -45,7 +45,9 @@
 // sends an attempt twice.
 //
 // A negative or unreadable pushback means no further attempt. From the second
-// attempt on, calls carry grpc-previous-rpc-attempts (gRFC A6).
+// attempt on, calls carry grpc-previous-rpc-attempts (gRFC A6), and
+// x-retry-credit while the retry budget is less than half full: with
+// [ServerOptions] on the servers, retries of several layers do not multiply.
 //
 // # Streams
 //

@@ -35,13 +35,16 @@ func with(o resilience.Outcome, node breaker.Result) resilience.Outcome {
 func (x *exchange) judge(ctx context.Context, call *resilience.Call, a *attempt, err error) error {
 	x.tries++
 	x.answer = nil
-	if err == nil && x.key == "" {
-		return nil
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	trailer := a.info.trailer
+	if len(trailer) > 0 {
+		call.Charge(a, number(trailer[spentName]))
+	}
 	if err == nil {
-		x.remember(first(a.info.trailer, expiresName), first(a.info.trailer, wordName), call.Start())
+		if x.key != "" {
+			x.remember(first(trailer, expiresName), first(trailer, wordName), call.Start())
+		}
 		return nil
 	}
 	if a.replay && a.info.err != nil {
@@ -52,7 +55,7 @@ func (x *exchange) judge(ctx context.Context, call *resilience.Call, a *attempt,
 		x.answer = err
 	}
 	if x.key != "" {
-		o = x.keyed(call, a.info.trailer, o)
+		o = x.keyed(call, trailer, o)
 	}
 	switch {
 	case final:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,9 +28,10 @@ func Example() {
 	}
 	server := grpc.NewServer()
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
-	served := make(chan error)
-	go func() { served <- server.Serve(listener) }()
-	defer func() { server.Stop(); <-served }()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer server.Stop()
+	serving.Go(func() { _ = server.Serve(listener) })
 
 	// Nodes may come from any resolver ("dns:///users:50051"), or, as here, be
 	// named: then the target is holdfast:///.

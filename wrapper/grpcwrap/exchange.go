@@ -69,9 +69,10 @@ func (u *unaryCall) attempt(ctx context.Context, call *resilience.Call) error {
 		return resilience.Mark(ErrKeyExpired, expired)
 	}
 	// Not used again: gRPC may know a context for longer than the call lasts.
-	a := &attempt{c: u.c, node: call.Node, number: call.Attempt, kind: call.Idempotency}
+	a := &attempt{c: u.c, node: call.Node, kind: call.Idempotency}
 	defer a.ends()
 	a.bind(ctx, call)
+	a.tells = a.told(call)
 	err := u.invoker(a, u.method, u.req, u.reply, u.cc, u.opts...)
 	return u.judge(ctx, call, a, err)
 }

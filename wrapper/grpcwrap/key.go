@@ -81,6 +81,10 @@ func (c *Client) hint(ctx context.Context, method string) resilience.Hint {
 // its metadata a call is Keyed: whoever sends one asserts that the server
 // deduplicates by it.
 func (c *Client) key(ctx context.Context, hint *resilience.Hint) (context.Context, error) {
+	md, ok := metadata.FromOutgoingContext(ctx) // a copy
+	if ok && withoutCopies(md) {
+		ctx = metadata.NewOutgoingContext(ctx, md)
+	}
 	if hint.Key != "" {
 		if !sendable(hint.Key) {
 			return ctx, ErrBadKey
@@ -91,12 +95,10 @@ func (c *Client) key(ctx context.Context, hint *resilience.Hint) (context.Contex
 	if hint.Default == retry.Safe && hint.Idempotency != retry.Keyed {
 		return ctx, nil
 	}
-	if md, ok := metadata.FromOutgoingContext(ctx); ok {
-		if values := md[keyName]; len(values) > 0 {
-			hint.Key = values[0]
-			hint.Idempotency = hint.Idempotency.Or(retry.Keyed)
-			return ctx, nil
-		}
+	if values := md[keyName]; len(values) > 0 {
+		hint.Key = values[0]
+		hint.Idempotency = hint.Idempotency.Or(retry.Keyed)
+		return ctx, nil
 	}
 	if c.cfg.AssumeServerDeduplicates && hint.Default == retry.Unspecified && hint.Idempotency == retry.Unspecified {
 		hint.Key = newKey()

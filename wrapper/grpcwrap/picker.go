@@ -1,11 +1,8 @@
 package grpcwrap
 
 import (
-	"strconv"
-
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -45,13 +42,5 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	case !a.sends():
 		return none, errCut
 	}
-	result := balancer.PickResult{SubConn: sub.sc, Done: endOf(a)}
-	if a.number > 1 {
-		result.Metadata = metadata.MD{previousName: {strconv.Itoa(a.number - 1)}}
-	}
-	return result, nil
+	return balancer.PickResult{SubConn: sub.sc, Done: endOf(a), Metadata: a.tells}, nil
 }
-
-// previousName tells a server how many attempts of the call there were before:
-// gRFC A6.
-const previousName = "grpc-previous-rpc-attempts"

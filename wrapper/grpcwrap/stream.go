@@ -145,8 +145,9 @@ func (s *stream) attempt(ctx context.Context, call *resilience.Call) error {
 	if !s.alive(call) {
 		return resilience.Mark(ErrKeyExpired, expired)
 	}
-	a := &attempt{c: s.c, node: call.Node, number: call.Attempt, kind: call.Idempotency, stream: s}
+	a := &attempt{c: s.c, node: call.Node, kind: call.Idempotency, stream: s}
 	unlink := a.bindStream(ctx, call)
+	a.tells = a.told(call)
 	kept := false
 	defer func() {
 		if !kept {
