@@ -3,6 +3,7 @@
 //	holdfast failover    an instance dies under load: who notices?
 //	holdfast bench       what users see while things break, beside the alternatives
 //	holdfast trace       traces of attempts: record, import, summary
+//	holdfast tune        thresholds from your own traffic, and why
 //
 // `holdfast help` lists the commands, `holdfast COMMAND -h` their flags.
 //
@@ -21,6 +22,7 @@ import (
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
 	"github.com/holdfast-go/holdfast/benchmarks/trace"
+	"github.com/holdfast-go/holdfast/benchmarks/tune"
 )
 
 var menu = cli.Menu{
@@ -29,6 +31,7 @@ var menu = cli.Menu{
 		{Name: "failover", About: "an instance dies under load: holdfast beside go-micro, on real processes", Run: failover},
 		{Name: "bench", About: "what users see while things break, beside the alternatives: list, run, report, compare", Run: benchmark},
 		{Name: "trace", About: "record, import and sum up traces of attempts", Run: trace.Run},
+		{Name: "tune", About: "thresholds from a trace or a description, with the reason and the price", Run: tune.Run},
 	},
 }
 

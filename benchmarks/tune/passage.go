@@ -1,0 +1,227 @@
+package tune
+
+import "math"
+
+// ejector is what the formulae know of selector's: the score S and the contrast
+// D of ../shared/DETECTION.md, for one client at one node whose calls fail
+// independently with probability q, while the peers' fail with probability p.
+type ejector struct {
+	q, p     float64
+	peers    int
+	share    float64 // of the calls that a typical method has
+	excess   float64 // Δ
+	baseline float64
+	look     float64 // h
+	contrast float64 // h2
+	thin     float64 // share of the failures that are counted: bursts count once
+}
+
+// nodePeers are those the contrast sums over: the worst quarter is left out.
+func (e *ejector) nodePeers() float64 {
+	n := min(e.peers, 32)
+	return float64(n - n/4)
+}
+
+// normal is the failure rate that the score believes to be normal.
+func (e *ejector) normal() float64 { return max(e.baseline, e.p) }
+
+// weights are a and c: what a failure adds to the score and a success takes
+// away.
+func (e *ejector) weights() (a, c float64) {
+	p0 := e.normal()
+	return math.Log1p(e.excess * (1 - p0) / p0), -math.Log1p(-e.excess)
+}
+
+// observed is the failure rate among the calls that count, and how many calls
+// that are made there are for one that counts.
+func (e *ejector) observed() (q, calls float64) {
+	seen := 1 - e.q + e.q*e.thin
+	return e.q * e.thin / seen, 1 / seen
+}
+
+// compare is D after k failures in a window of n calls.
+func (e *ejector) compare(k, n float64) float64 {
+	peers := e.nodePeers() * n
+	f := e.p * peers
+	u := math.Sqrt(f + .25)
+	pa := (f + .5 + u) / (peers + 1 + u)
+	fm, nm := f*e.share, peers*e.share
+	um := math.Sqrt(fm + .25)
+	p := max(pa, (fm+.5+um+2*pa)/(nm+3+um), e.normal())
+	p = min(max(p, 2*e.baseline), .999)
+	best := math.Inf(-1)
+	for _, d := range [...]float64{e.excess, .9} {
+		best = max(best, k*math.Log1p(d*(1-p)/p)+(n-k)*math.Log1p(-d))
+	}
+	return min(best, 2*(peers-f))
+}
+
+const (
+	longestWindow = 5000
+	longestRun    = 50000
+	negligible    = 1e-9
+)
+
+// window is what becomes of a stretch of calls that begins with a failure:
+// eject[i] is the probability that the call i+1 ends it by an ejection, end[i]
+// that it does by taking the score back to zero.
+func (e *ejector) window() (eject, end []float64) {
+	q, _ := e.observed()
+	a, c := e.weights()
+	score := func(k, n int) float64 { return float64(k)*a - float64(n-k)*c }
+	judged := func(k, n int) bool { return score(k, n) >= e.look && e.compare(float64(k), float64(n)) >= e.contrast }
+	if judged(1, 1) {
+		return []float64{1}, []float64{0}
+	}
+	eject, end = []float64{0}, []float64{0}
+	now := []float64{0, 1} // by number of failures
+	for n := 2; n <= longestWindow; n++ {
+		var out, back, left float64
+		next := make([]float64, len(now)+1)
+		for k, p := range now {
+			if p < negligible*negligible {
+				continue
+			}
+			if score(k, n) <= 0 {
+				back += p * (1 - q)
+			} else {
+				next[k] += p * (1 - q)
+			}
+			if judged(k+1, n) {
+				out += p * q
+			} else {
+				next[k+1] += p * q
+			}
+		}
+		eject, end = append(eject, out), append(end, back)
+		for len(next) > 1 && next[len(next)-1] < negligible*negligible {
+			next = next[:len(next)-1]
+		}
+		for _, p := range next {
+			left += p
+		}
+		if now = next; left < negligible {
+			break
+		}
+	}
+	return eject, end
+}
+
+// passage is the distribution of the number of calls until the ejection: at[i]
+// is the probability that it is the call i+1. A window opens at a failure while
+// the score is zero, and windows follow each other until one ejects.
+func (e *ejector) passage() []float64 {
+	q, _ := e.observed()
+	eject, end := e.window()
+	var at, opened []float64 // by call: a window's first failure
+	idle, done := 1., 0.
+	for i := 0; i < longestRun && done < 1-1e-5; i++ {
+		opened = append(opened, idle*q)
+		idle *= 1 - q
+		var out float64
+		for m := 0; m < len(eject) && m <= i; m++ {
+			if o := opened[i-m]; o > negligible {
+				out += o * eject[m]
+				idle += o * end[m]
+			}
+		}
+		at = append(at, out)
+		done += out
+	}
+	return at
+}
+
+// calls sums up a passage, in calls that are made.
+func (e *ejector) calls(at []float64) Tail {
+	_, per := e.observed()
+	t := Tail{P50: Number(quantile(at, .5) * per), P99: Number(quantile(at, .99) * per)}
+	mean, sum := 0., 0.
+	for i, p := range at {
+		mean, sum = mean+p*float64(i+1), sum+p
+	}
+	if sum < .999 {
+		mean = math.Inf(1)
+	}
+	t.Mean = Number(mean / sum * per)
+	return t
+}
+
+// times is the passage in seconds, where calls come at random, so many a
+// second, and each says what it came to after so many seconds.
+func (e *ejector) times(at []float64, rate, latency float64) Tail {
+	_, per := e.observed()
+	rate /= per
+	calls := e.calls(at)
+	within := func(t float64) float64 { // P(ejected by t)
+		sum := 0.
+		for i, p := range at {
+			if p > negligible {
+				sum += p * poissonTail(i+1, rate*t)
+			}
+		}
+		return sum
+	}
+	find := func(q, guess float64) Number {
+		if math.IsInf(guess, 1) {
+			return Number(guess)
+		}
+		low, high := 0., 2*guess/rate/per+1/rate
+		for within(high) < q {
+			if high *= 2; high > 1e12 {
+				return Number(math.Inf(1))
+			}
+		}
+		for range 40 {
+			if mid := (low + high) / 2; within(mid) < q {
+				low = mid
+			} else {
+				high = mid
+			}
+		}
+		return Number(high + latency)
+	}
+	return Tail{
+		Mean: calls.Mean/Number(rate*per) + Number(latency),
+		P50:  find(.5, float64(calls.P50)), P99: find(.99, float64(calls.P99)),
+	}
+}
+
+// exponent is ω: how the bound e^(ω·h) on the calls between two false looks
+// grows with the threshold h where calls fail with probability p (Lundberg's
+// exponent: the ω > 0 at which p·e^(ωa) + (1−p)·e^(−ωc) = 1). It is 1 where p is
+// what the score believes to be normal, and 0 where failures are so many that
+// the score grows by itself.
+func exponent(p, a, c float64) float64 {
+	if p <= 0 {
+		return math.Inf(1)
+	}
+	f := func(w float64) float64 { return p*math.Exp(w*a) + (1-p)*math.Exp(-w*c) - 1 }
+	if p*a-(1-p)*c >= 0 {
+		return 0
+	}
+	low, high := 0., 1e-3
+	for f(high) < 0 {
+		if low, high = high, 2*high; high > 1e3 {
+			return high
+		}
+	}
+	for range 60 {
+		if mid := (low + high) / 2; f(mid) < 0 {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return high
+}
+
+// quantile is the smallest call by which the probability is q.
+func quantile(at []float64, q float64) float64 {
+	sum := 0.
+	for i, p := range at {
+		if sum += p; sum >= q {
+			return float64(i + 1)
+		}
+	}
+	return math.Inf(1)
+}
