@@ -183,7 +183,7 @@ func (o *options) read() (f *Facts, present resilience.Settings, err error) {
 		if err != nil {
 			return nil, present, err
 		}
-		defer in.Close()
+		defer func() { _ = in.Close() }()
 		s, err := sim.Read(in)
 		if err != nil {
 			return nil, present, fmt.Errorf("%s: %w", o.system, err)
