@@ -15,6 +15,7 @@ type window struct {
 	notSent  uint32 // of these, refused connections
 	looked   int64  // when the peers were last looked at
 	vetoed   bool   // the cap's veto has been reported
+	spared   bool   // that the others do no better has been reported
 	peers    []*node
 	base     []tally // by peer, then method
 	methods  int     // of base

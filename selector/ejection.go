@@ -187,9 +187,9 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 		return breaker.Reason{}, false
 	}
 	if w.outlived(len(peers)) { // a rolling replacement must not shelter n
-		vetoed := w.vetoed
+		vetoed, spared := w.vetoed, w.spared
 		n.openWindow(peers)
-		w.looked, w.vetoed, n.score = now, vetoed, th.look
+		w.looked, w.vetoed, w.spared, n.score = now, vetoed, spared, th.look
 		return breaker.Reason{}, false
 	}
 	w.looked = now
@@ -208,6 +208,10 @@ func (s *Selector) judge(n *node, c *cell, method int, start, now int64, notSent
 	}
 	if contrast < need {
 		n.score = th.look // look again at the next failure
+		if !w.spared {
+			w.spared = true
+			s.events.Add(Event{Kind: Spared, At: s.instant(now), Node: n.pub.Load(), Reason: reason})
+		}
 		return reason, false
 	}
 	if !refused && !s.mayEject(th) {

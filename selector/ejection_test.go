@@ -2,6 +2,7 @@ package selector
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -228,10 +229,27 @@ func TestAfterAnOutageWhoStaysIllIsEjected(t *testing.T) {
 	wantIDs(t, "ejected", r.ejected(), "a")
 }
 
+// That an ill service ejects nobody is told, once a stretch of failures.
+func TestSparedIsTold(t *testing.T) {
+	r := newRig(t, Config{}, named(5)...)
+	r.run(500, errand, well)
+	wantIDs(t, "spared while all is well", r.heard(Spared))
+	r.run(1000, errand, down("a", "b", "c", "d", "e"))
+	spared := r.heard(Spared)
+	slices.Sort(spared)
+	wantIDs(t, "spared", spared, "a", "b", "c", "d", "e")
+	for _, e := range r.events {
+		if e.Kind == Spared && (e.Reason.Score >= e.Reason.Threshold || e.Reason.Failures == 0) {
+			t.Errorf("spared %s by %+v", e.Node, e.Reason)
+		}
+	}
+	wantIDs(t, "ejected", r.ejected())
+}
+
 func TestKindNames(t *testing.T) {
 	tests := map[Kind]string{
 		NodesChanged: "nodes changed", SourceFailed: "source failed", Ejected: "ejected", ProbeFailed: "probe failed",
-		Readmitted: "readmitted", Prevented: "ejection prevented", Suspected: "suspected", Cleared: "cleared", Cleared + 1: "Kind(8)", 255: "Kind(255)",
+		Readmitted: "readmitted", Prevented: "ejection prevented", Suspected: "suspected", Cleared: "cleared", Spared: "spared", Spared + 1: "Kind(9)", 255: "Kind(255)",
 	}
 	for k, want := range tests {
 		if got := k.String(); got != want {

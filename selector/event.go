@@ -20,11 +20,12 @@ const (
 	Prevented                // a node should go, and the cap on ejections keeps it
 	Suspected                // a node is silent: it gets no new call while others can take it
 	Cleared                  // a suspect has answered
+	Spared                   // a node has failed enough to go, but the others do no better: an ill service ejects nobody
 )
 
 // String returns the kind in words.
 func (k Kind) String() string {
-	names := [...]string{"nodes changed", "source failed", "ejected", "probe failed", "readmitted", "ejection prevented", "suspected", "cleared"}
+	names := [...]string{"nodes changed", "source failed", "ejected", "probe failed", "readmitted", "ejection prevented", "suspected", "cleared", "spared"}
 	if int(k) < len(names) {
 		return names[k]
 	}

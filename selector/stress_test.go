@@ -25,7 +25,7 @@ func TestStress(t *testing.T) {
 		fleet[i].Weight, fleet[i].Zone = 1+i%3, []string{"x", "y"}[i%2]
 	}
 	source := &pushed{first: fleet}
-	var kinds [Cleared + 1]atomic.Int64
+	var kinds [Spared + 1]atomic.Int64
 	var listening atomic.Bool
 	s, err := New(Config{Source: source, Engine: family, Zone: "x", SlowStart: time.Millisecond, OnEvent: func(e Event) {
 		if !listening.CompareAndSwap(false, true) {
