@@ -10,6 +10,7 @@ require (
 	github.com/eapache/go-resiliency v1.7.0
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/holdfast-go/holdfast v0.0.0
+	github.com/holdfast-go/holdfast/resilience/settingsfile v0.0.0
 	github.com/holdfast-go/holdfast/wrapper/idempotency/redisstore v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.22.0
@@ -34,6 +35,7 @@ require (
 	github.com/rivo/uniseg v0.2.0 // indirect
 	github.com/tinylib/msgp v1.6.3 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
 	golang.org/x/crypto v0.54.0 // indirect
 	gonum.org/v1/gonum v0.17.0 // indirect
 	google.golang.org/grpc v1.84.0 // indirect
@@ -68,5 +70,6 @@ require (
 
 replace (
 	github.com/holdfast-go/holdfast => ../
+	github.com/holdfast-go/holdfast/resilience/settingsfile => ../resilience/settingsfile
 	github.com/holdfast-go/holdfast/wrapper/idempotency/redisstore => ../wrapper/idempotency/redisstore
 )

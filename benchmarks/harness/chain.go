@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 )
@@ -27,11 +28,15 @@ func (c *chain) start(ctx context.Context, cfg *Config, ports []int) (err error)
 		return err
 	}
 	user := Node{roleUserAPI, address(ports[1])}
-	c.userAPI, err = c.other(ctx, roleConfig{
-		Role: roleUserAPI, Node: user, Timeout: cfg.Timeout, Upstream: c.nodes(),
-	}, nil, c.journal)
-	if err != nil {
+	role := roleConfig{Role: roleUserAPI, Node: user, Timeout: cfg.Timeout, Upstream: c.nodes()}
+	if cfg.Board != nil {
+		role.Board, role.Token = address(ports[2+cfg.Nodes]), rand.Text()
+	}
+	if c.userAPI, err = c.other(ctx, role, nil, c.journal); err != nil {
 		return err
+	}
+	if cfg.Board != nil {
+		cfg.Board("http://" + role.Board + boardPath + "#token=" + role.Token)
 	}
 	gateway := Node{roleGateway, address(ports[0])}
 	if _, err = c.other(ctx, roleConfig{Role: roleGateway, Node: gateway, Upstream: []Node{user}}, nil); err != nil {

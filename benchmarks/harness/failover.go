@@ -22,6 +22,11 @@ type Config struct {
 	Work     time.Duration // service time of hello; default 10 ms
 	Timeout  time.Duration // of a call of the user API; default 5 s
 
+	// Board, if not nil, has the user API show its client on a live board, and
+	// is told where, once a stack, with the token that steering takes in the
+	// address. Of a stack that knows no board it shows nothing.
+	Board func(url string)
+
 	// Progress, if not nil, is told how things stand, several times a second
 	// and when something happens. It is not called concurrently.
 	Progress func(Progress)
@@ -85,6 +90,9 @@ func (cfg Config) Validate() error {
 		errs = append(errs, fmt.Errorf("fault %q: %w", string(cfg.Fault), err))
 	}
 	last := math.MaxUint16 - 1 - cfg.Nodes
+	if cfg.Board != nil {
+		last--
+	}
 	check(cfg.Port >= 0 && cfg.Port <= last, "port %d: want 1 to %d, or 0 for free ports", cfg.Port, last)
 	check(cfg.Work > 0 && cfg.Work <= time.Second, "work %v: want up to 1s", cfg.Work)
 	check(cfg.Timeout >= 100*time.Millisecond && cfg.Timeout <= time.Minute, "timeout %v: want 100ms to 1m", cfg.Timeout)
@@ -123,7 +131,11 @@ func Failover(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, release, err := choosePorts(cfg.Port, append([]string{roleGateway, roleUserAPI}, instanceNames(cfg.Nodes)...))
+	names := append([]string{roleGateway, roleUserAPI}, instanceNames(cfg.Nodes)...)
+	if cfg.Board != nil {
+		names = append(names, "board")
+	}
+	ports, release, err := choosePorts(cfg.Port, names)
 	if err != nil {
 		return nil, err
 	}

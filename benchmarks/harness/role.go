@@ -42,6 +42,8 @@ type roleConfig struct {
 	Timeout  time.Duration `json:"timeoutNs,omitempty"` // user API, client: of a call
 	Upstream []Node        `json:"upstream,omitempty"`  // whom it calls
 	Load     Workload      `json:"load,omitzero"`       // client
+	Board    string        `json:"board,omitempty"`     // user API: where it shows its client; empty: nowhere
+	Token    string        `json:"token,omitempty"`     // user API: by which that may be steered
 	Process  int           `json:"process,omitempty"`   // client: which
 	Dir      string        `json:"dir,omitempty"`       // client: for files of its stack
 }
@@ -166,7 +168,11 @@ func (p *process) start() (err error) {
 			return err
 		}
 		p.journal = NewJournal(os.NewFile(outputFD, "journal"), func(e Entry) { p.say(message{Type: msgNotice, Entry: &e}) })
-		client, err := stack.Dial(ClientConfig{Nodes: p.cfg.Upstream, Timeout: p.cfg.Timeout, Journal: p.journal})
+		observer, err := p.showBoard()
+		if err != nil {
+			return err
+		}
+		client, err := stack.Dial(ClientConfig{Nodes: p.cfg.Upstream, Timeout: p.cfg.Timeout, Journal: p.journal, Observer: observer})
 		if err != nil {
 			return fmt.Errorf("%s: %w", stack.Name(), err)
 		}

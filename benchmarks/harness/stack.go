@@ -16,6 +16,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/holdfast-go/holdfast/resilience"
 )
 
 // Stack is what an experiment puts under test: a client library, and the
@@ -66,11 +68,12 @@ type Client interface {
 
 // ClientConfig is what a [Stack] makes its client from.
 type ClientConfig struct {
-	Nodes   []Node
-	Timeout time.Duration // of a whole call; the context given to Do ends by then
-	Journal *Journal      // where the client says what it does
-	Dir     string        // an empty directory for files; it is removed; empty: none is offered
-	Listen  string        // a free host:port for a program beside the client's process; empty: none is offered
+	Nodes    []Node
+	Timeout  time.Duration       // of a whole call; the context given to Do ends by then
+	Journal  *Journal            // where the client says what it does
+	Observer resilience.Observer // who hears what the client does, where it is one of this project's; nil: nobody
+	Dir      string              // an empty directory for files; it is removed; empty: none is offered
+	Listen   string              // a free host:port for a program beside the client's process; empty: none is offered
 }
 
 // Node is one process that listens.

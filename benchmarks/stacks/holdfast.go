@@ -54,6 +54,7 @@ func dialHoldfast(cfg harness.ClientConfig, keyed bool) (harness.Client, error) 
 		Services: map[string]resilience.Config{holdfastHost: {
 			Nodes:       selector.Static(nodes...),
 			OnNode:      h.node,
+			Observer:    cfg.Observer,
 			WrapAttempt: []resilience.Wrapper{h.watch},
 		}},
 	})

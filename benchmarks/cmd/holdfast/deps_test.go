@@ -19,6 +19,7 @@ func TestModules(t *testing.T) {
 	allowed := []string{
 		"github.com/holdfast-go/holdfast",
 		"github.com/holdfast-go/holdfast/benchmarks",
+		"github.com/holdfast-go/holdfast/resilience/settingsfile",
 		"github.com/cenkalti/backoff/v4",
 		"github.com/HdrHistogram/hdrhistogram-go",
 		"github.com/afex/hystrix-go",
@@ -33,6 +34,7 @@ func TestModules(t *testing.T) {
 		"github.com/oxtoacart/bpool",
 		"github.com/patrickmn/go-cache",
 		"github.com/pkg/errors",
+		"go.yaml.in/yaml/v3", // settings
 		"golang.org/x/net",
 		"golang.org/x/sync",
 		"golang.org/x/sys",

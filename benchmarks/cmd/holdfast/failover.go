@@ -44,6 +44,9 @@ Flags:
   -port N           of the gateway; the user API and the instances take the next
                     ones; 1 to 65535 less the processes (default 0: free ports)
   -keep DIR         keep ledgers and journals in this directory (default: none is left)
+  -board            show the user API's client on a live page while it runs, and
+                    print where, with the token by which it can be steered
+  -open             -board, and open the page in a browser
   -json             print one JSON document on standard output, the rest on standard error
 
 What is asserted, of holdfast: no GET failed; no POST was carried out twice, and
@@ -62,6 +65,8 @@ could not be injected or a process did not do its part, 130 interrupted.
 type options struct {
 	cfg  harness.Config
 	json bool
+
+	board, open bool
 }
 
 func parseFailover(args []string) (*options, error) {
@@ -80,9 +85,14 @@ func parseFailover(args []string) (*options, error) {
 	})
 	fs.Func("only", "", o.only)
 	fs.StringVar(&o.cfg.Keep, "keep", "", "")
+	fs.BoolFunc("board", "", flags.Bool(&o.board))
+	fs.BoolFunc("open", "", flags.Bool(&o.open))
 	fs.BoolFunc("json", "", flags.Bool(&o.json))
 	if err := flags.Parse(fs, args); err != nil {
 		return nil, err
+	}
+	if o.board = o.board || o.open; o.board {
+		o.cfg.Board = func(string) {} // see failover
 	}
 	if err := o.cfg.Validate(); err != nil { // its fields have the flags' names
 		return nil, errors.New("-" + strings.ReplaceAll(err.Error(), "\n", "\n-"))
@@ -114,6 +124,9 @@ func failover(ctx context.Context, args []string, std cli.Streams) int {
 	}
 	live := newLive(std.Err)
 	o.cfg.Progress = live.show
+	if o.board {
+		o.cfg.Board = func(url string) { showURL(ctx, std.Err, url, o.open) }
+	}
 	report, err := harness.Failover(ctx, o.cfg)
 	live.close()
 	if err != nil {

@@ -2,6 +2,8 @@
 //
 //	holdfast failover    an instance dies under load: who notices?
 //	holdfast bench       what users see while things break, beside the alternatives
+//	holdfast board       the live boards of several processes, side by side
+//	holdfast config      check files of settings
 //	holdfast trace       traces of attempts: record, import, summary
 //	holdfast tune        thresholds from your own traffic, and why
 //
@@ -30,6 +32,8 @@ var menu = cli.Menu{
 	Commands: []cli.Command{
 		{Name: "failover", About: "an instance dies under load: holdfast beside go-micro, on real processes", Run: failover},
 		{Name: "bench", About: "what users see while things break, beside the alternatives: list, run, report, compare", Run: benchmark},
+		{Name: "board", About: "the live boards of several processes, side by side", Run: showBoards},
+		{Name: "config", About: "look for what is wrong in files of settings: check", Run: configure},
 		{Name: "trace", About: "record, import and sum up traces of attempts", Run: trace.Run},
 		{Name: "tune", About: "thresholds from a trace or a description, with the reason and the price", Run: tune.Run},
 	},

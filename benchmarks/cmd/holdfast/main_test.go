@@ -40,6 +40,14 @@ func TestBadUsage(t *testing.T) {
 		"":                             {"no command", "failover"},
 		"blah":                         {`"blah"`, "failover"},
 		"blah run":                     {`"blah"`, "bench"},
+		"board":                        {"-from", "host:port"},
+		"board -from x":                {`from[0] "x"`, "host:port"},
+		"board -from a:1,a:1":          {"there twice"},
+		"board -from a:1 -listen x":    {"-listen"},
+		"board -from a:1 more":         {`"more"`},
+		"config":                       {"no command", "check"},
+		"config check":                 {"names of files"},
+		"config check -x":              {"-x", "config check -h"},
 		"failover -bogus":              {"-bogus", "failover -h"},
 		"failover more":                {`"more"`},
 		"failover -nodes 1":            {"-nodes", "2 to 20"},
@@ -112,7 +120,7 @@ func TestHelp(t *testing.T) {
 // Every flag is in the help text.
 func TestHelpNamesEveryFlag(t *testing.T) {
 	_, stdout, _ := try(t, "failover", "-h")
-	for _, name := range []string{"nodes", "rate", "duration", "fault", "only", "seed", "port", "keep", "json"} {
+	for _, name := range []string{"nodes", "rate", "duration", "fault", "only", "seed", "port", "keep", "board", "open", "json"} {
 		if !strings.Contains(stdout, "\n  -"+name) {
 			t.Errorf("-%s is not explained", name)
 		}
