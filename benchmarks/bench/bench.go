@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/idempotency"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 )
 
@@ -23,12 +24,17 @@ var commands = []command{
 	{"run", "run scenarios with stacks", run},
 	{"report", "make an HTML file of results", makeReport},
 	{"compare", "compare two folders of results", compare},
+	{"idempotency", "one effect per key, on servers and stores that are killed",
+		func(ctx context.Context, args []string, _ []harness.Stack, std cli.Streams) int {
+			return idempotency.Command(ctx, args, std)
+		}},
 	{"doctor", "what can be run here and why not, and what the harness itself takes", doctor},
 }
 
 // Main is a whole program: `holdfast bench` with these stacks, and the
 // processes that it starts. It returns the exit code.
 func Main(stacks []harness.Stack) int {
+	idempotency.ServeIfChild()
 	return cli.Main(stacks, func(ctx context.Context, args []string, std cli.Streams) int {
 		return Run(ctx, args, stacks, std)
 	})

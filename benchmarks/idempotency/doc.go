@@ -3,5 +3,5 @@
 // answer and after both, that hang, whose replies are lost, and whose store is
 // killed; and a client of package httpwrap that must lose nothing, duplicate nothing
 // and be in doubt of nothing that it need not be. The command is
-// benchmarks/cmd/idempotency.
+// `holdfast bench idempotency`.
 package idempotency

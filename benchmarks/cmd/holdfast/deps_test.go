@@ -35,6 +35,14 @@ func TestModules(t *testing.T) {
 		"github.com/patrickmn/go-cache",
 		"github.com/pkg/errors",
 		"go.yaml.in/yaml/v3", // settings
+		"github.com/jackc/pgx/v5", // the proof of bench idempotency: a database and a store
+		"github.com/jackc/pgpassfile",
+		"github.com/jackc/pgservicefile",
+		"github.com/jackc/puddle/v2",
+		"github.com/redis/go-redis/v9",
+		"github.com/cespare/xxhash/v2",
+		"go.uber.org/atomic",
+		"github.com/holdfast-go/holdfast/wrapper/idempotency/redisstore",
 		"golang.org/x/net",
 		"golang.org/x/sync",
 		"golang.org/x/sys",

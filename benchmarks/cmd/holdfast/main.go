@@ -21,6 +21,7 @@ import (
 	"os"
 
 	"github.com/holdfast-go/holdfast/benchmarks/bench"
+	"github.com/holdfast-go/holdfast/benchmarks/idempotency"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
 	"github.com/holdfast-go/holdfast/benchmarks/trace"
@@ -39,7 +40,10 @@ var menu = cli.Menu{
 	},
 }
 
-func main() { os.Exit(cli.Main(stacks.All(), run)) }
+func main() {
+	idempotency.ServeIfChild()
+	os.Exit(cli.Main(stacks.All(), run))
+}
 
 func run(ctx context.Context, args []string, std cli.Streams) int { return menu.Run(ctx, args, std) }
 

@@ -52,7 +52,7 @@ func (m Menu) names() string {
 func (m Menu) help(w io.Writer) {
 	fmt.Fprintf(w, "%s %s.\n\nUsage: %s COMMAND [flags]\n\n", m.Program, m.About, m.Program)
 	for _, c := range m.Commands {
-		fmt.Fprintf(w, "  %-10s %s\n", c.Name, c.About)
+		fmt.Fprintf(w, "  %-12s %s\n", c.Name, c.About)
 	}
-	fmt.Fprintf(w, "  %-10s this text; %s COMMAND -h for a command's flags\n\n%s", "help", m.Program, ExitCodes)
+	fmt.Fprintf(w, "  %-12s this text; %s COMMAND -h for a command's flags\n\n%s", "help", m.Program, ExitCodes)
 }

@@ -1,6 +1,4 @@
-// Command idempotency proves package wrapper/idempotency on real processes:
-// see [usage].
-package main
+package idempotency
 
 import (
 	"context"
@@ -10,26 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"text/tabwriter"
 
-	"github.com/holdfast-go/holdfast/benchmarks/idempotency"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/flags"
 	"github.com/holdfast-go/holdfast/internal/realserver"
 )
 
-// The exit codes.
-const (
-	exitPass        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotHere     = 3
-	exitInterrupted = 130
-)
-
-const usage = `Usage: idempotency [flags]
+const usage = `Usage: holdfast bench idempotency [flags]
 
 Sends requests through package httpwrap to servers of their own processes on
 127.0.0.1, which are killed with SIGKILL before their effect, between effect and
@@ -54,23 +41,21 @@ Flags:
   -kills N       at each of the three points, and so many dropped replies, 1 to 1000 (default 20)
   -json          print one JSON document on standard output
 
-Exit codes: 0 pass, 1 an assertion failed, 2 usage, 3 a server is not installed here
-or a fault could not be done, 130 interrupted.
 `
 
 type options struct {
-	cfg   idempotency.Config
-	modes []idempotency.Mode
+	cfg   Config
+	modes []Mode
 	json  bool
 }
 
 func parse(args []string) (*options, error) {
-	o := &options{modes: idempotency.Modes, cfg: idempotency.Config{Requests: 100_000, Clients: 32, Kills: 20}}
+	o := &options{modes: Modes, cfg: Config{Requests: 100_000, Clients: 32, Kills: 20}}
 	fs := flags.New("idempotency")
 	fs.Func("mode", "", func(s string) error {
-		for _, m := range idempotency.Modes {
+		for _, m := range Modes {
 			if string(m) == s {
-				o.modes = []idempotency.Mode{m}
+				o.modes = []Mode{m}
 				return nil
 			}
 		}
@@ -83,79 +68,80 @@ func parse(args []string) (*options, error) {
 	return o, flags.Parse(fs, args)
 }
 
-func main() {
-	if len(os.Args) == 3 && os.Args[1] == idempotency.ServerCommand {
-		fmt.Fprintln(os.Stderr, idempotency.Serve(os.Args[2], os.Stdin))
-		os.Exit(exitFailed)
+// ServeIfChild is for the beginning of a program that has Command: where the
+// program was started by it as a server, it serves and does not return.
+func ServeIfChild() {
+	if len(os.Args) == 3 && os.Args[1] == ServerCommand {
+		fmt.Fprintln(os.Stderr, Serve(os.Args[2], os.Stdin))
+		os.Exit(cli.Failed)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// Command is `holdfast bench idempotency` with its arguments. It returns the
+// exit code.
+func Command(ctx context.Context, args []string, std cli.Streams) int {
 	o, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		return exitPass
+		fmt.Fprint(std.Out, usage+cli.ExitCodes)
+		return cli.Pass
 	}
 	if err == nil {
 		o.cfg.Exe, err = os.Executable()
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "idempotency: %s (idempotency -h tells more)\n", flags.OneLine(err))
-		return exitUsage
+		fmt.Fprintf(std.Err, "holdfast bench idempotency: %s (-h tells more)\n", flags.OneLine(err))
+		return cli.Usage
 	}
-	var reports []*idempotency.Report
+	var reports []*Report
 	var broken []string
 	for _, m := range o.modes {
 		o.cfg.Mode = m
-		report, err := idempotency.Run(ctx, o.cfg)
+		report, err := Run(ctx, o.cfg)
 		if err != nil {
-			fmt.Fprintf(stderr, "idempotency: %s: %s\n", m, flags.OneLine(err))
+			fmt.Fprintf(std.Err, "holdfast bench idempotency: %s: %s\n", m, flags.OneLine(err))
 			switch {
 			case ctx.Err() != nil:
-				return exitInterrupted
+				return cli.Interrupted
 			case errors.Is(err, realserver.ErrMissing), errors.Is(err, errors.ErrUnsupported):
-				return exitNotHere
+				return cli.Fault
 			}
-			return exitNotHere
+			return cli.Fault
 		}
 		for _, f := range report.Failures {
-			fmt.Fprintf(stderr, "%s: %s\n", m, f)
+			fmt.Fprintf(std.Err, "%s: %s\n", m, f)
 		}
 		reports = append(reports, report)
 		broken = append(broken, report.Judge()...)
 	}
-	if err := write(stdout, o.json, reports); err != nil {
-		fmt.Fprintln(stderr, "idempotency: standard output:", err)
-		return exitUsage
+	if err := write(std.Out, o.json, reports); err != nil {
+		fmt.Fprintln(std.Err, "holdfast bench idempotency: standard output:", err)
+		return cli.Usage
 	}
 	for _, b := range broken {
-		fmt.Fprintln(stderr, "idempotency: FAILED:", b)
+		fmt.Fprintln(std.Err, "holdfast bench idempotency: FAILED:", b)
 	}
 	if len(broken) > 0 {
-		return exitFailed
+		return cli.Failed
 	}
-	return exitPass
+	return cli.Pass
 }
 
-func write(w io.Writer, asJSON bool, reports []*idempotency.Report) error {
+func write(w io.Writer, asJSON bool, reports []*Report) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		return enc.Encode(struct {
-			SchemaVersion int                   `json:"schemaVersion"`
-			Runs          []*idempotency.Report `json:"runs"`
+			SchemaVersion int       `json:"schemaVersion"`
+			Runs          []*Report `json:"runs"`
 		}{1, reports})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "mode\trequests\tfailed\tin doubt\tlost\tduplicated\tghosts\topen at kills\trepeated\treplayed\tkills\tdrops\tfrozen\tstore restarts\ttook\t")
 	for _, r := range reports {
-		kills := r.Hits[idempotency.Before] + r.Hits[idempotency.Between] + r.Hits[idempotency.After]
+		kills := r.Hits[Before] + r.Hits[Between] + r.Hits[After]
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.0fs\t\n",
 			r.Mode, r.Requests, r.Failed, r.InDoubt, r.Lost, r.Duplicated, r.Ghosts, r.Open, r.Repeated, r.Replayed,
-			kills, r.Hits[idempotency.Drop], r.Frozen, r.Restarts, r.Took.Seconds())
+			kills, r.Hits[Drop], r.Frozen, r.Restarts, r.Took.Seconds())
 	}
 	return table.Flush()
 }
