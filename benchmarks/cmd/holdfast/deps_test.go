@@ -34,7 +34,7 @@ func TestModules(t *testing.T) {
 		"github.com/oxtoacart/bpool",
 		"github.com/patrickmn/go-cache",
 		"github.com/pkg/errors",
-		"go.yaml.in/yaml/v3", // settings
+		"go.yaml.in/yaml/v3",      // settings
 		"github.com/jackc/pgx/v5", // the proof of bench idempotency: a database and a store
 		"github.com/jackc/pgpassfile",
 		"github.com/jackc/pgservicefile",
