@@ -12,6 +12,7 @@ require (
 	github.com/holdfast-go/holdfast v0.0.0
 	github.com/holdfast-go/holdfast/resilience/settingsfile v0.0.0
 	github.com/holdfast-go/holdfast/wrapper/idempotency/redisstore v0.0.0
+	github.com/holdfast-go/holdfast/wrapper/microwrap v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/sony/gobreaker v1.0.0
@@ -72,4 +73,5 @@ replace (
 	github.com/holdfast-go/holdfast => ../
 	github.com/holdfast-go/holdfast/resilience/settingsfile => ../resilience/settingsfile
 	github.com/holdfast-go/holdfast/wrapper/idempotency/redisstore => ../wrapper/idempotency/redisstore
+	github.com/holdfast-go/holdfast/wrapper/microwrap => ../wrapper/microwrap
 )

@@ -15,6 +15,7 @@ func All() []harness.Stack {
 		Hystrix{},
 		Failsafe{},
 		GoMicro{},
+		GoMicroHoldfast{},
 		grpcOutlier,
 		holdfastGRPC,
 		HAProxy{},

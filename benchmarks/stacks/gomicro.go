@@ -78,10 +78,11 @@ func (h *microHandler) List(ctx context.Context, id, node *string) error {
 }
 
 func (h *microHandler) serve(ctx context.Context, route harness.Route, id, node *string) (err error) {
-	n, _ := metadata.Get(ctx, microAttempt)
-	attempt, err := strconv.Atoi(n)
-	if err != nil {
-		return err
+	attempt := 1
+	if n, ok := metadata.Get(ctx, microAttempt); ok {
+		if attempt, err = strconv.Atoi(n); err != nil {
+			return err
+		}
 	}
 	peer, _ := metadata.Get(ctx, "Remote")
 	*node, err = h.hello.Serve(ctx, harness.Request{Route: route, ID: *id, Attempt: attempt, Peer: peer})
@@ -116,10 +117,19 @@ var silent = logger.NewLogger(logger.WithLevel(logger.FatalLevel))
 
 // Dial implements harness.Stack.
 func (GoMicro) Dial(cfg harness.ClientConfig) (harness.Client, error) {
-	service := &registry.Service{Name: microService, Version: "latest"}
-	ids := make(map[string]string, len(cfg.Nodes))
+	m := &microClient{ids: make(map[string]string, len(cfg.Nodes)), journal: cfg.Journal}
 	for _, n := range cfg.Nodes {
-		ids[n.Addr] = n.ID
+		m.ids[n.Addr] = n.ID
+	}
+	var err error
+	m.client, err = dialMicro(cfg, client.WrapCall(m.watch))
+	return m, err
+}
+
+// dialMicro is the client of the project's seed, and what is added to it.
+func dialMicro(cfg harness.ClientConfig, more ...client.Option) (client.Client, error) {
+	service := &registry.Service{Name: microService, Version: "latest"}
+	for _, n := range cfg.Nodes {
 		service.Nodes = append(service.Nodes, &registry.Node{
 			Id: microService + "-" + n.ID, Address: n.Addr, Metadata: map[string]string{"protocol": "mucp"},
 		})
@@ -128,8 +138,7 @@ func (GoMicro) Dial(cfg harness.ClientConfig) (harness.Client, error) {
 	if err := reg.Register(service); err != nil {
 		return nil, err
 	}
-	m := &microClient{ids: ids, journal: cfg.Journal}
-	m.client = client.NewClient(
+	return client.NewClient(append([]client.Option{
 		client.Selector(selector.NewSelector(selector.Registry(reg), selector.SetStrategy(selector.Random))),
 		client.Registry(reg),
 		client.Transport(transport.NewHTTPTransport(transport.Logger(silent))),
@@ -137,9 +146,7 @@ func (GoMicro) Dial(cfg harness.ClientConfig) (harness.Client, error) {
 		client.WithLogger(silent),
 		client.Retries(3),
 		client.Retry(client.RetryAlways),
-		client.WrapCall(m.watch),
-	)
-	return m, nil
+	}, more...)...), nil
 }
 
 // microClient is go-micro's client and what it does, as seen from within its

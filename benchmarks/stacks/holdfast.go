@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +72,8 @@ type holdfastClient struct {
 	client    *http.Client
 	transport *httpwrap.Transport
 	journal   *harness.Journal
-	keyed     bool // POSTs have a key
+	keyed     bool   // POSTs have a key
+	prefix    string // of the nodes' IDs, which the journal has without
 }
 
 // holdfastCall is one call, kept in its context. Its attempts do not overlap.
@@ -149,7 +151,7 @@ func (h *holdfastClient) node(e selector.Event) {
 	default:
 		return
 	}
-	entry.Node = e.Node.ID
+	entry.Node = strings.TrimPrefix(e.Node.ID, h.prefix)
 	h.journal.Add(entry)
 }
 
@@ -159,7 +161,7 @@ func (h *holdfastClient) watch(next resilience.Func) resilience.Func {
 		call := ctx.Value(holdfastCallKey{}).(*holdfastCall)
 		e := harness.Entry{
 			Kind: harness.TriedNode, Route: call.route, ID: call.id, Attempt: attempt.Attempt,
-			Node: attempt.Node.ID, Start: time.Now(),
+			Node: strings.TrimPrefix(attempt.Node.ID, h.prefix), Start: time.Now(),
 		}
 		call.mu.Lock()
 		call.born = time.Time{}
@@ -185,14 +187,16 @@ func (h *holdfastClient) watch(next resilience.Func) resilience.Func {
 }
 
 func (c *holdfastCall) gotConn(info httptrace.GotConnInfo) {
-	conn, ok := info.Conn.(*bornConn)
-	if !ok {
-		return
+	if conn, ok := info.Conn.(*bornConn); ok {
+		c.sentOn(conn.born)
 	}
+}
+
+func (c *holdfastCall) sentOn(born time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.born.IsZero() {
-		c.born = conn.born
+		c.born = born
 	}
 }
 

@@ -28,11 +28,11 @@ func refusing(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// What either stack says in the journal of a node that refuses: it was tried
+// What each stack says in the journal of a node that refuses: it was tried
 // more than once, and nothing was sent. Holdfast says that the POST was not
 // carried out, go-micro does not tell.
 func TestRefusedIsNotSent(t *testing.T) {
-	for _, stack := range []harness.Stack{Holdfast{}, GoMicro{}} {
+	for _, stack := range []harness.Stack{Holdfast{}, GoMicro{}, GoMicroHoldfast{}} {
 		t.Run(stack.Name(), func(t *testing.T) {
 			var wrote bytes.Buffer
 			journal := harness.NewJournal(&wrote, nil)

@@ -20,6 +20,7 @@ func TestModules(t *testing.T) {
 		"github.com/holdfast-go/holdfast",
 		"github.com/holdfast-go/holdfast/benchmarks",
 		"github.com/holdfast-go/holdfast/resilience/settingsfile",
+		"github.com/holdfast-go/holdfast/wrapper/microwrap",
 		"github.com/cenkalti/backoff/v4",
 		"github.com/HdrHistogram/hdrhistogram-go",
 		"github.com/afex/hystrix-go",

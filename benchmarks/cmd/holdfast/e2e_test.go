@@ -54,6 +54,30 @@ func TestFailoverHoldfast(t *testing.T) {
 	}
 }
 
+// go-micro with one line added keeps what holdfast promises, though the command
+// does not ask for it.
+func TestFailoverGoMicroHoldfast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes for several seconds")
+	}
+	const name = "go-micro+holdfast"
+	for _, fault := range harness.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			code, stdout, stderr := try(t, "failover", "-only", name, "-duration", "3s", "-fault", string(fault), "-json")
+			if code == cli.Fault && strings.Contains(stderr, "unsupported") {
+				t.Skip(stderr)
+			}
+			var r harness.Report
+			if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != cli.Pass {
+				t.Fatalf("exit code %d: %v\n%s%s", code, err, stdout, stderr)
+			}
+			if violations := r.Judge(name); len(violations) > 0 || len(r.Stacks) != 1 || r.Stacks[0].Requests < 300 {
+				t.Errorf("%q\n%s", violations, stdout)
+			}
+		})
+	}
+}
+
 // go-micro's side of the table: reported, never judged.
 func TestFailoverGoMicro(t *testing.T) {
 	if testing.Short() {

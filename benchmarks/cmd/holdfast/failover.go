@@ -17,10 +17,14 @@ import (
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
 )
 
-// judged is the stack that must keep its promises; the other is reported.
+// judged is the stack that must keep its promises; the others are reported.
 const judged = "holdfast"
 
-func allStacks() []harness.Stack { return []harness.Stack{stacks.Holdfast{}, stacks.GoMicro{}} }
+// allStacks are the seed's client, the same with one line added, and holdfast
+// alone.
+func allStacks() []harness.Stack {
+	return []harness.Stack{stacks.GoMicro{}, stacks.GoMicroHoldfast{}, stacks.Holdfast{}}
+}
 
 const failoverUsage = `Usage: holdfast failover [flags]
 
@@ -28,9 +32,10 @@ Starts a gateway, a user API and instances of a hello service as processes of
 their own on 127.0.0.1, and puts an open-loop Poisson load on the gateway's
 GET /user/test (the user API calls hello) and POST /user/register (an effect at
 hello, written to a ledger that survives SIGKILL). At a third of the time one
-hello gets the fault, at two thirds it comes back. First the user API calls
-hello through holdfast; then the same load runs through go-micro v5.3.0's client
-with Retries(3) and a Retry that always says true. Prints a timeline and a table.
+hello gets the fault, at two thirds it comes back. The same load runs three times:
+the user API calls hello through go-micro v5.3.0's client with Retries(3) and a
+Retry that always says true; through that client with one line added, holdfast's
+wrapper; and through holdfast's own HTTP client. Prints a timeline and a table.
 
 Flags:
   -nodes N          hello instances, 2 to 20 (default 2)
@@ -39,7 +44,7 @@ Flags:
   -fault F          kill: SIGKILL, later started again on its port (default)
                     stop: SIGSTOP, later SIGCONT
                     refuse: its port is closed while it lives, later it listens again
-  -only S           run one stack: holdfast or go-micro (default: both)
+  -only S           run one stack: go-micro, go-micro+holdfast or holdfast (default: all)
   -seed N           of the arrivals: equal seeds, equal load (default 1)
   -port N           of the gateway; the user API and the instances take the next
                     ones; 1 to 65535 less the processes (default 0: free ports)
@@ -109,7 +114,8 @@ func (o *options) only(name string) error {
 		}
 		known = append(known, s.Name())
 	}
-	return fmt.Errorf("want %s", strings.Join(known, " or "))
+	last := len(known) - 1
+	return fmt.Errorf("want %s or %s", strings.Join(known[:last], ", "), known[last])
 }
 
 func failover(ctx context.Context, args []string, std cli.Streams) int {

@@ -15,9 +15,9 @@ type live struct{ line *cli.Line }
 func newLive(w io.Writer) *live { return &live{cli.NewLine(w)} }
 
 func (l *live) show(p harness.Progress) {
-	status := fmt.Sprintf("%-8s  %6s   %6s/%v  %5d sent  %d failed", p.Stack, p.Phase, seconds(p.Elapsed), p.Duration, p.Sent, p.Failed)
+	status := fmt.Sprintf("%-17s  %6s   %6s/%v  %5d sent  %d failed", p.Stack, p.Phase, seconds(p.Elapsed), p.Duration, p.Sent, p.Failed)
 	if p.Elapsed < 0 {
-		status = fmt.Sprintf("%-8s", p.Stack)
+		status = fmt.Sprintf("%-17s", p.Stack)
 	}
 	if p.Notice != "" {
 		l.line.Note(time.Now(), status+"  "+p.Notice)

@@ -31,7 +31,7 @@ import (
 var menu = cli.Menu{
 	Program: "holdfast", About: "runs the project's experiments",
 	Commands: []cli.Command{
-		{Name: "failover", About: "an instance dies under load: holdfast beside go-micro, on real processes", Run: failover},
+		{Name: "failover", About: "an instance dies under load: go-micro, go-micro with holdfast, holdfast alone, on real processes", Run: failover},
 		{Name: "bench", About: "what users see while things break, beside the alternatives: list, run, report, compare", Run: benchmark},
 		{Name: "board", About: "the live boards of several processes, side by side", Run: showBoards},
 		{Name: "config", About: "look for what is wrong in files of settings: check", Run: configure},

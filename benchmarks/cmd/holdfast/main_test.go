@@ -64,7 +64,7 @@ func TestBadUsage(t *testing.T) {
 		"failover -duration -15s":      {"-duration", "3s to 10m"},
 		"failover -duration 15":        {"-duration", "3s to 10m"},
 		"failover -fault burn":         {"-fault", "kill, stop, refuse"},
-		"failover -only nginx":         {"-only", "holdfast or go-micro"},
+		"failover -only nginx":         {"-only", "go-micro, go-micro+holdfast or holdfast"},
 		"failover -seed -1":            {"-seed"},
 		"failover -port -1":            {"-port", "65535"},
 		"failover -port 65535":         {"-port 65535", "65532"},
@@ -140,7 +140,12 @@ func TestParseFailover(t *testing.T) {
 		t.Errorf("stacks %v", c.Stacks)
 	}
 	o, err = parseFailover(nil)
-	if err != nil || len(o.cfg.Stacks) != 2 || o.cfg.Stacks[0].Name() != judged {
+	if err != nil || len(o.cfg.Stacks) != 3 || o.cfg.Stacks[2].Name() != judged {
 		t.Errorf("defaults: %+v, %v", o, err)
+	}
+	for _, s := range allStacks() {
+		if o, err := parseFailover([]string{"-only", s.Name()}); err != nil || len(o.cfg.Stacks) != 1 || o.cfg.Stacks[0].Name() != s.Name() {
+			t.Errorf("-only %s: %+v, %v", s.Name(), o, err)
+		}
 	}
 }

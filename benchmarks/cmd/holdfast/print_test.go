@@ -96,7 +96,7 @@ func TestText(t *testing.T) {
 	}
 	for _, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(line, "GET") || strings.HasPrefix(line, "POST") {
-			if n := len(line); n != routeColumn+2*column {
+			if n := len(line); n != routeColumn+stackColumn+40 {
 				t.Errorf("%d wide: %q", n, line)
 			}
 		}
@@ -150,7 +150,7 @@ func TestLive(t *testing.T) {
 	l.show(harness.Progress{Stack: "s", Elapsed: -1, Notice: "starting"})
 	l.show(harness.Progress{Stack: "s", Phase: harness.Down, Elapsed: 12 * time.Second, Duration: 15 * time.Second, Sent: 7, Notice: "hello-2: killed"})
 	l.close()
-	want := "s         starting\ns           down    12.0s/15s      7 sent  0 failed  hello-2: killed\n"
+	want := "s                  starting\ns                    down    12.0s/15s      7 sent  0 failed  hello-2: killed\n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}

@@ -28,29 +28,21 @@ func duration(ms float64) time.Duration { return time.Duration(ms * float64(time
 // Widths.
 const (
 	routeColumn = 27
-	column      = 44
+	stackColumn = 19
 	factColumn  = 43
-	valueColumn = 14
 )
 
-// writeRoutes prints, per route and phase, what callers saw.
+// writeRoutes prints, per route and phase, what callers of each stack saw.
 func writeRoutes(w io.Writer, r *harness.Report) {
-	fmt.Fprintf(w, "%-*s", routeColumn, "latency in ms")
-	for _, s := range r.Stacks {
-		fmt.Fprint(w, pad(s.Name, column))
-	}
-	fmt.Fprintf(w, "\n%-*s", routeColumn, "")
-	for range r.Stacks {
-		fmt.Fprint(w, pad("requests  failed     p50     p99     max", column))
-	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "%-*s%*s\n", routeColumn, "latency in ms", stackColumn+40, "requests  failed     p50     p99     max")
 	for i, first := range r.Stacks[0].Routes {
-		fmt.Fprintf(w, "%-*s", routeColumn, first.Route+" "+string(first.Phase))
+		label := first.Route + " " + string(first.Phase)
 		for _, s := range r.Stacks {
 			x := s.Routes[i]
-			fmt.Fprint(w, pad(fmt.Sprintf("%8d  %6d %7.1f %7.1f %7.1f", x.Requests, x.Failed, x.P50Ms, x.P99Ms, x.MaxMs), column))
+			fmt.Fprintf(w, "%-*s%-*s%8d  %6d %7.1f %7.1f %7.1f\n",
+				routeColumn, label, stackColumn, s.Name, x.Requests, x.Failed, x.P50Ms, x.P99Ms, x.MaxMs)
+			label = ""
 		}
-		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w)
 }
@@ -59,13 +51,13 @@ func writeRoutes(w io.Writer, r *harness.Report) {
 func writeFacts(w io.Writer, r *harness.Report) {
 	fmt.Fprintf(w, "%-*s", factColumn, "")
 	for _, s := range r.Stacks {
-		fmt.Fprint(w, pad(s.Name, valueColumn))
+		fmt.Fprint(w, pad(s.Name, stackColumn))
 	}
 	fmt.Fprintln(w)
 	line := func(label string, value func(*harness.StackReport) string) {
 		fmt.Fprintf(w, "%-*s", factColumn, label)
 		for _, s := range r.Stacks {
-			fmt.Fprint(w, pad(value(s), valueColumn))
+			fmt.Fprint(w, pad(value(s), stackColumn))
 		}
 		fmt.Fprintln(w)
 	}
