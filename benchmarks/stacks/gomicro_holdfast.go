@@ -40,6 +40,7 @@ func (GoMicroHoldfast) Dial(cfg harness.ClientConfig) (harness.Client, error) {
 	wrapped := microwrap.Config{Default: resilience.Config{
 		Settings:    resilience.Settings{Methods: map[string]resilience.MethodSettings{microEndpoint(harness.Get): safe, microEndpoint(harness.List): safe}},
 		OnNode:      m.journal.node,
+		Observer:    cfg.Observer,
 		WrapAttempt: []resilience.Wrapper{m.journal.watch},
 	}}
 	t := &bornTransport{Transport: transport.NewHTTPTransport(transport.Logger(silent)), calls: &m.calls}
