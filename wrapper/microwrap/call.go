@@ -117,7 +117,7 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 	x := a.x
 	x.t.begin(&a.flight)
 	defer x.t.land(&a.flight) // after a panic too
-	own, cancel := context.WithCancelCause(metadata.NewContext(ctx, numbered(x.md, call.Attempt, a.id)))
+	own, cancel := context.WithCancelCause(metadata.NewContext(ctx, a.told(ctx, call)))
 	defer cancel(nil)
 	a.cancel = cancel
 	a.until, _ = ctx.Deadline()
@@ -125,6 +125,7 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 		call.CutBy(a)
 	}
 	err := x.c.Client.Call(own, x.req, a.rsp, append(slices.Clip(x.opts), a.options)...)
+	call.Charge(ctx, int(a.spent.Load()))
 	if err == nil {
 		return nil
 	}

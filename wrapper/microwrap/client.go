@@ -47,6 +47,9 @@ type service struct {
 	source *RegistrySource // nil: the nodes come from elsewhere
 	ready  chan struct{}   // closed when client or err is set
 	err    error
+
+	mu    sync.Mutex
+	addrs map[string]bool // of the nodes, as last seen
 }
 
 // Init implements client.Client. A change of the registry begins anew: what
@@ -213,8 +216,14 @@ func (c *Client) build(s *service) (err error) {
 			hear(e)
 		}
 	}
-	s.client, err = resilience.New(sc)
-	return err
+	if s.client, err = resilience.New(sc); err != nil {
+		return err
+	}
+	s.addrs = make(map[string]bool)
+	for _, status := range s.client.Selector().Nodes() {
+		s.addrs[status.Node.Addr] = true
+	}
+	return nil
 }
 
 // hear learns from the selector which connections to drop.
@@ -222,7 +231,38 @@ func (c *Client) hear(s *service, e selector.Event) {
 	c.mu.Lock()
 	t := c.transport
 	c.mu.Unlock()
-	if t != nil && e.Kind == selector.Ejected && e.Node != nil {
-		t.retire(e.Node.Addr)
+	if t == nil {
+		return // nothing was called yet
 	}
+	switch {
+	case e.Kind == selector.Ejected && e.Node != nil:
+		t.retire(e.Node.Addr)
+	case e.Kind == selector.NodesChanged && e.Removed > 0:
+		for _, addr := range s.left() {
+			t.retire(addr)
+		}
+	}
+}
+
+// left are the addresses that were in the set when it was last looked at, and
+// are not any more.
+func (s *service) left() (gone []string) {
+	select {
+	case <-s.ready:
+	default:
+		return nil // it is just being made
+	}
+	now := make(map[string]bool)
+	for _, status := range s.client.Selector().Nodes() {
+		now[status.Node.Addr] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for addr := range s.addrs {
+		if !now[addr] {
+			gone = append(gone, addr)
+		}
+	}
+	s.addrs = now
+	return gone
 }

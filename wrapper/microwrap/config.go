@@ -14,15 +14,17 @@ import (
 // Config describes a [Client]. The zero Config makes calls to every service
 // resilient, with the default settings.
 type Config struct {
-	// Default is for the services that Services does not name. Its Service
-	// and Nodes must be empty: the name is the request's, and nodes come from
-	// the client's registry. Settings.Methods are named by endpoint:
+	// Default is for the services that Services does not name. Its Service,
+	// Nodes and SettingsFrom must be empty: the name is the request's, nodes
+	// come from the client's registry, and a source serves one service. Settings.Methods are named by endpoint:
 	// "Hello.Greet". Fallback cannot answer with a response and is refused;
 	// OwnCut is set.
 	Default resilience.Config
 
 	// Services are those that have settings of their own, by name. Where
-	// Nodes is nil they come from the client's registry: see [Registry].
+	// Nodes is nil they come from the client's registry: see [Registry]. A
+	// source of your own that cannot start at the first call is closed, and
+	// the calls to its service fail.
 	Services map[string]resilience.Config
 
 	// AssumeServerDeduplicates adds an Idempotency-Key, a random UUID, to the
@@ -42,6 +44,9 @@ func (cfg Config) Validate() error {
 	var errs []error
 	if cfg.Default.Nodes != nil {
 		errs = append(errs, errors.New("default: nodes: want nil, since one source serves one service; name the service in services"))
+	}
+	if cfg.Default.SettingsFrom != nil {
+		errs = append(errs, errors.New("default: settingsFrom: want nil, since one source serves one service; name the service in services"))
 	}
 	if cfg.Default.Service != "" {
 		errs = append(errs, fmt.Errorf("default: service %q: want none, since it is the request's", cfg.Default.Service))

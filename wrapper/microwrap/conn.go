@@ -112,7 +112,7 @@ func (c *conn) live(fresh bool) (*line, error) {
 // Recv implements transport.Client.
 func (c *conn) Recv(m *transport.Message) error {
 	err := c.current().recv(m)
-	if l := c.landed(err); l != nil {
+	if l := c.landed(m, err); l != nil {
 		l.shut()
 	}
 	return err
@@ -120,11 +120,12 @@ func (c *conn) Recv(m *transport.Message) error {
 
 // landed is told of an answer, or that there will be none. It returns the line
 // if that has to end.
-func (c *conn) landed(err error) *line {
+func (c *conn) landed(m *transport.Message, err error) *line {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flight; f != nil && err == nil {
 		c.flight = nil
+		f.spent.Store(int64(number(m.Header[spentName])))
 		f.phase.CompareAndSwap(sent, answered)
 	}
 	if c.retired && c.flight == nil {

@@ -21,6 +21,7 @@ type flight struct {
 	phase atomic.Uint32
 	conn  atomic.Pointer[conn]  // on which it was sent
 	raw   atomic.Pointer[error] // what go-micro's call returned
+	spent atomic.Int64          // retries that the server has made behind it
 
 	done bool // land was called
 	was  uint32

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"strconv"
 	"strings"
 
 	"go-micro.dev/v5/client"
@@ -15,13 +14,8 @@ import (
 	"github.com/holdfast-go/holdfast/retry"
 )
 
-// What an attempt carries in its metadata.
-const (
-	// KeyName has the call's idempotency key, as it was given.
-	KeyName = "Idempotency-Key"
-	// attemptName has the attempt's number, from the second on.
-	attemptName = "X-Retry-Attempt"
-)
+// KeyName is the metadata that has a call's idempotency key, as it was given.
+const KeyName = "Idempotency-Key"
 
 // ErrBadKey is matched by the error of a call whose idempotency key cannot be
 // sent.
@@ -55,11 +49,12 @@ func (c *Client) hint(ctx context.Context, s *service, req client.Request) (resi
 	if md == nil {
 		md = make(metadata.Metadata)
 	}
-	if h.Key == "" && !serving(md) {
+	if h.Key == "" && !inherited(md) {
 		h.Key = md[KeyName]
 	}
-	delete(md, KeyName)
-	delete(md, attemptName)
+	for _, name := range foreign {
+		delete(md, name)
+	}
 	switch {
 	case h.Key != "":
 		h.Idempotency = h.Idempotency.Or(retry.Keyed)
@@ -83,23 +78,12 @@ func (s *service) unknown(h resilience.Hint) bool {
 	return known == retry.Unspecified || known == retry.Keyed
 }
 
-// serving reports whether the metadata are those of a request that is being
+// inherited reports whether the metadata are those of a request that is being
 // served: go-micro's server adds where it came from.
-func serving(md metadata.Metadata) bool {
+func inherited(md metadata.Metadata) bool {
 	_, local := md["Local"]
 	_, remote := md["Remote"]
 	return local && remote
-}
-
-// numbered are the metadata of one attempt. Those of the one before may still
-// be read: they are not touched.
-func numbered(md metadata.Metadata, attempt int, flight string) metadata.Metadata {
-	if attempt > 1 {
-		md = metadata.Copy(md)
-		md[attemptName] = strconv.Itoa(attempt)
-	}
-	md[flightName] = flight
-	return md
 }
 
 // newKey returns a random UUID (RFC 9562 §5.4).

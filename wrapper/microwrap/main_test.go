@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 
 const (
 	asServer = "MICROWRAP_TEST_AS_SERVER"
+	asLayer  = "MICROWRAP_TEST_AS_LAYER" // it keeps to its caller's account
+	belowIt  = "MICROWRAP_TEST_BELOW"    // addresses that it calls
 	service  = "hello"
 )
 
@@ -67,6 +69,7 @@ type Response struct {
 type Hello struct {
 	node   string
 	ledger *os.File
+	below  client.Client // nil: nobody
 }
 
 // Greet changes nothing.
@@ -80,6 +83,14 @@ func (h *Hello) Register(ctx context.Context, req *Request, rsp *Response) error
 		return err
 	}
 	return h.answer(ctx, req, rsp)
+}
+
+// Relay asks the layer below, or is the bottom and has an effect.
+func (h *Hello) Relay(ctx context.Context, req *Request, rsp *Response) error {
+	if h.below == nil {
+		return h.Register(ctx, req, rsp)
+	}
+	return h.below.Call(ctx, h.below.NewRequest(service, "Hello.Relay", req), rsp)
 }
 
 func (h *Hello) answer(ctx context.Context, req *Request, rsp *Response) error {
@@ -109,14 +120,24 @@ var silent = logger.NewLogger(logger.WithLevel(logger.FatalLevel))
 func serve(node, port, ledger string) {
 	f, err := os.OpenFile(ledger, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	check(err)
+	h := &Hello{node: node, ledger: f}
+	t := transport.Transport(transport.NewHTTPTransport(transport.Logger(silent)))
+	var serve server.HandlerWrapper = func(next server.HandlerFunc) server.HandlerFunc { return next }
+	if below := os.Getenv(belowIt); below != "" {
+		h.below = microwrap.New(relays())(bare(at(strings.Split(below, ",")...)))
+	}
+	if os.Getenv(asLayer) != "" {
+		t = microwrap.NewTransport(t)
+		serve = microwrap.Serve(func(context.Context, server.Request) bool { return true })
+	}
 	s := server.NewRPCServer(
 		server.Name(service), server.Id(node), server.Address("127.0.0.1:"+port),
-		server.Transport(transport.NewHTTPTransport(transport.Logger(silent))),
+		server.Transport(t), server.WrapHandler(serve),
 		server.Registry(registry.NewMemoryRegistry(registry.Logger(silent))),
 		server.Broker(broker.NewMemoryBroker(broker.Logger(silent))),
 		server.WithLogger(silent), server.Wait(nil),
 	)
-	check(s.Handle(s.NewHandler(&Hello{node, f})))
+	check(s.Handle(s.NewHandler(h)))
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
 	check(s.Start())
@@ -149,14 +170,14 @@ type fleet struct {
 	reg    *directory
 }
 
-func start(t testing.TB, n int) *fleet {
+func start(t testing.TB, n int, env ...string) *fleet {
 	t.Helper()
 	f := &fleet{ledger: filepath.Join(t.TempDir(), "ledger"), reg: new(directory)}
 	for i := range n {
 		id := "hello-" + strconv.Itoa(i+1)
 		build := func(port string) (*exec.Cmd, error) {
 			cmd := exec.CommandContext(context.Background(), os.Args[0], id, port, f.ledger)
-			cmd.Env = append(os.Environ(), asServer+"=1")
+			cmd.Env = append(append(os.Environ(), asServer+"=1"), env...)
 			return cmd, nil
 		}
 		ping := func(ctx context.Context, addr string) error {
@@ -369,4 +390,8 @@ func ids(c *microwrap.Client) []string {
 		list = append(list, s.Node.ID)
 	}
 	return list
+}
+
+func registryOption(reg registry.Registry) []client.Option {
+	return []client.Option{client.Selector(lister{reg}), client.Registry(reg)}
 }

@@ -88,7 +88,7 @@ func (r *Retries) Retry(ctx context.Context, req client.Request, retryCount int,
 func (r *Retries) idempotency(ctx context.Context, req client.Request) retry.Idempotency {
 	h, _ := ctx.Value(hintKey{}).(resilience.Hint)
 	i := h.Idempotency
-	if md, _ := metadata.FromContext(ctx); h.Key != "" || md[KeyName] != "" && !serving(md) {
+	if md, _ := metadata.FromContext(ctx); h.Key != "" || md[KeyName] != "" && !inherited(md) {
 		i = i.Or(retry.Keyed)
 	}
 	return i.Or(r.cfg.Methods[req.Endpoint()]).Or(h.Default)
