@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/wrapper/idempotency"
 )
 
 // Metadata by which calls and servers speak of keys. A server that carries out
@@ -156,15 +157,15 @@ func (x *exchange) keyed(call *resilience.Call, trailer metadata.MD, o resilienc
 	word := first(trailer, wordName)
 	guarded := x.remember(first(trailer, expiresName), word, call.Start())
 	switch {
-	case word == wordInProgress:
+	case word == idempotency.InProgress:
 		return resilience.InProgress
-	case word == wordUnknown:
+	case word == idempotency.Unknown:
 		return unknown
-	case word == wordNotExecuted && o.Effect == retry.Possible:
+	case word == idempotency.NotExecuted && o.Effect == retry.Possible:
 		refused := notExecuted
 		refused.After, refused.Again = o.After, o.Again
 		return refused
-	case word == wordReplayed && o.Effect == retry.Possible:
+	case word == idempotency.Replayed && o.Effect == retry.Possible:
 		return replayedFailure
 	case guarded && o.Effect == retry.Answered:
 		o.Settles = true
@@ -213,10 +214,3 @@ func (x *exchange) alive(call *resilience.Call) bool {
 	}
 	return x.expires.IsZero() || call.Start().Before(x.expires)
 }
-
-const (
-	wordReplayed    = "replayed"
-	wordInProgress  = "in-progress"
-	wordUnknown     = "unknown"
-	wordNotExecuted = "not-executed"
-)

@@ -2,6 +2,7 @@ package grpcwrap_test
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -163,5 +164,25 @@ func TestServerOptions(t *testing.T) {
 			}
 			check("stream", s.Trailer())
 		})
+	}
+}
+
+// A client whose budget is low says what may be spent, one whose budget is
+// full does not; and a proxy's copy of its caller's word is not passed on.
+func TestCreditIsSaid(t *testing.T) {
+	said := make(chan []string, 1)
+	n := serve(t, func(ctx context.Context, _, _ string) (string, error) {
+		said <- metadata.ValueFromIncomingContext(ctx, "x-retry-credit")
+		return "ok", nil
+	}, nil)
+	for floor, want := range map[float64]string{-1: "[0]", 0: "[]"} {
+		c := dial(t, grpcwrap.Config{Config: resilience.Config{Settings: resilience.Settings{Budget: resilience.BudgetSettings{Floor: floor}}}}, n.addr)
+		ctx := metadata.AppendToOutgoingContext(within(t, 5*time.Second), "x-retry-credit", "7")
+		if _, err := c.call(ctx, get, "in"); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(<-said); got != want {
+			t.Errorf("floor %v: credit %s, want %s", floor, got, want)
+		}
 	}
 }

@@ -54,4 +54,7 @@
 // An answer is held back until it is kept, so Flush does nothing and Hijack is
 // not there. One that grows over Config.MaxAnswer is sent as it comes from there
 // on, and is not kept.
+//
+// Requests of other protocols are carried out by [Guard.Do]; package grpcwrap
+// does so with unary calls.
 package idempotency

@@ -21,11 +21,21 @@ type Execution struct {
 	found Found
 
 	lease lease
+	out   output // what it answers: rec, or a protocol's that is not HTTP
 	rec   recorder
 	body  body
 
 	released atomic.Bool
 	fate     fate // the handler's goroutine's
+}
+
+// output is what an execution answers, in its protocol.
+type output interface {
+	close()         // takes the answer away from the handler
+	drop()          // takes back what was answered, unless it was sent
+	answer() []byte // what is to be kept
+	refuses() bool  // it says by itself that nothing was carried out
+	sent() bool     // it was too large to be held back: it is not kept
 }
 
 // fate is what Commit came to.
@@ -72,6 +82,23 @@ func (g *Guard) owner() (o Owner) {
 	copy(o[:8], g.origin[:])
 	binary.BigEndian.PutUint64(o[8:], g.runs.Add(1))
 	return o
+}
+
+// reserve asks for the key, for a run under ctx's values.
+func (x *Execution) reserve(ctx context.Context, want Reservation) (err error) {
+	x.lease.x, x.lease.Context, x.lease.until = x, context.WithoutCancel(ctx), time.Now().Add(x.g.cfg.Lease)
+	ctx, end := x.patience(x.g.cfg.StoreTimeout)
+	defer end()
+	x.found, err = x.g.store.Reserve(ctx, x.key, want)
+	return err
+}
+
+// withdraw takes back a reservation that may have been made in spite of an
+// error: then it is of no use to anybody.
+func (x *Execution) withdraw() {
+	ctx, end := x.patience(x.g.cfg.StoreTimeout / 4)
+	defer end()
+	_ = x.g.store.Release(ctx, x.key, x.owner)
 }
 
 // Key is the idempotency key, without its quotes.
@@ -136,9 +163,9 @@ func (x *Execution) Commit(tx *sql.Tx) error {
 	if x.fate == committed {
 		return errors.Join(ErrCommitted, rollback(tx))
 	}
-	x.rec.close()
+	x.out.close()
 	if err := x.completeTx(tx); err != nil {
-		x.rec.drop()
+		x.out.drop()
 		err = errors.Join(err, rollback(tx))
 		if x.fate = revoked; errors.Is(err, ErrFenced) {
 			x.fate = undecided
@@ -146,7 +173,7 @@ func (x *Execution) Commit(tx *sql.Tx) error {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		x.rec.drop()
+		x.out.drop()
 		x.fate = undecided
 		return err
 	}
@@ -163,7 +190,7 @@ func (x *Execution) completeTx(tx *sql.Tx) error {
 	}
 	ctx, end := x.patience(x.g.cfg.StoreTimeout)
 	defer end()
-	return store.CompleteTx(ctx, tx, x.key, x.owner, x.answer())
+	return store.CompleteTx(ctx, tx, x.key, x.owner, x.out.answer())
 }
 
 // rollback ends tx. That it has ended already is no error.
@@ -174,28 +201,20 @@ func rollback(tx *sql.Tx) error {
 	return nil
 }
 
-// answer is what is to be kept. The recorder is closed.
-func (x *Execution) answer() []byte {
-	if x.rec.through {
-		return appendHead(nil, kindCut, x.rec.status, nil)
-	}
-	return bytes.Clone(x.rec.kept)
-}
-
 // settle decides what becomes of an execution whose handler has returned, and
 // returns the word for it.
 func (x *Execution) settle() (word string, err error) {
-	x.rec.close()
+	x.out.close()
 	switch {
 	case x.fate == undecided:
 		return InProgress, x.abandon() // asking again finds out at once
 	case x.fate == committed:
-	case x.fate == revoked || x.released.Load() || refuses(x.rec.status):
+	case x.fate == revoked || x.released.Load() || x.out.refuses():
 		return NotExecuted, x.release()
 	default:
-		err = x.complete(x.answer())
+		err = x.complete(x.out.answer())
 	}
-	if x.rec.through {
+	if x.out.sent() {
 		return NotKept, err
 	}
 	return "", err
@@ -203,7 +222,7 @@ func (x *Execution) settle() (word string, err error) {
 
 // lost is settle for a handler that did not return.
 func (x *Execution) lost() (word string, err error) {
-	x.rec.close()
+	x.out.close()
 	switch {
 	case x.fate == committed:
 		return "", nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 )
 
 // Wrap returns next behind the guard. GET, HEAD, OPTIONS and TRACE, which
@@ -41,6 +40,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		return
 	}
 	x := &Execution{g: g, id: key, owner: g.owner()}
+	x.out = &x.rec
 	tenant := ""
 	if g.cfg.Tenant != nil {
 		tenant = g.cfg.Tenant(r)
@@ -56,11 +56,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	}
 	x.body.Reset(payload[prefix:])
 
-	x.lease.x, x.lease.Context, x.lease.until = x, context.WithoutCancel(r.Context()), time.Now().Add(g.cfg.Lease)
-	ctx, end := x.patience(g.cfg.StoreTimeout)
-	x.found, err = g.store.Reserve(ctx, x.key, want)
-	end()
-	if err != nil {
+	if err := x.reserve(r.Context(), want); err != nil {
 		x.unreserved(w, r, next, err)
 		return
 	}
@@ -147,10 +143,7 @@ func (x *Execution) unreserved(w http.ResponseWriter, r *http.Request, next http
 		return
 	}
 	if !g.cfg.FailOpen {
-		// The reservation may have been made: then it is of no use to anybody.
-		ctx, end := x.patience(g.cfg.StoreTimeout / 4)
-		_ = g.store.Release(ctx, x.key, x.owner)
-		end()
+		x.withdraw()
 		g.refuse(w, r, problemStore, "", err)
 		return
 	}

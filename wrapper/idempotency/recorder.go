@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -130,6 +131,18 @@ func (r *recorder) drop() {
 	clear(r.header)
 	r.status, r.kept, r.head, r.hidden = 0, nil, 0, nil
 }
+
+// answer is what is to be kept. The recorder is closed.
+func (r *recorder) answer() []byte {
+	if r.through {
+		return appendHead(nil, kindCut, r.status, nil)
+	}
+	return bytes.Clone(r.kept)
+}
+
+func (r *recorder) refuses() bool { return refuses(r.status) }
+
+func (r *recorder) sent() bool { return r.through }
 
 // send sends what was held back.
 func (r *recorder) send() {
