@@ -20,8 +20,11 @@ import (
 // settings' timeouts so bound the time to the headers.
 type attempt struct {
 	context.Context
-	cancel context.CancelCauseFunc // nil: nobody but the caller ends it
-	links  [2]func() bool          // undo what cancels it; nil where the caller's context does by itself
+	cancel context.CancelCauseFunc // nil: via ends it, or nobody but the caller
+	via    *http.Transport         // ends the request it was given, without a context of ours; nil: it cannot
+	why    atomic.Pointer[error]   // via was to end it
+	begun  atomic.Pointer[http.Request]
+	links  [2]func() bool // undo what cancels it; nil where the caller's context does by itself
 
 	x      *exchange
 	pool   *pool
@@ -52,7 +55,8 @@ const (
 func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 	x := a.x
 	a.pool = x.s.nodes.of(call.Node)
-	a.bind(ctx, call)
+	rt := a.pool.roundTripper(x.visit(call.Node))
+	a.bind(ctx, call, rt)
 	req, err := a.request(call)
 	if err != nil {
 		a.end()
@@ -61,8 +65,9 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 	if a.pool.owned == nil {
 		a.phase.Store(sent) // for all that is known
 	}
+	a.begun.Store(req)
 	a.startTrace()
-	resp, err := a.pool.roundTripper(x.visit(call.Node)).RoundTrip(req)
+	resp, err := rt.RoundTrip(req)
 	a.stopTrace()
 	if err == nil && !a.keeps() {
 		resp.Body.Close()
@@ -100,8 +105,10 @@ func (a *attempt) lost(ctx context.Context) error {
 	return resilience.ErrAttemptTimeout
 }
 
-// bind gives the attempt its context, and the timeout something to cut.
-func (a *attempt) bind(ctx context.Context, call *resilience.Call) {
+// bind gives the attempt its context, and the timeout something to cut. A
+// context of its own costs five allocations; where it is HTTP/1 for certain,
+// rt can end the request without.
+func (a *attempt) bind(ctx context.Context, call *resilience.Call, rt http.RoundTripper) {
 	owner := a.x.req.Context()
 	bounded := call.Bounded() && !call.Last()
 	switch {
@@ -109,6 +116,8 @@ func (a *attempt) bind(ctx context.Context, call *resilience.Call) {
 		a.Context, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 		a.links[0] = context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
 		a.links[1] = context.AfterFunc(owner, func() { a.cancel(context.Cause(owner)) })
+	case a.pool.plain && a.x.req.URL.Scheme == "http":
+		a.Context, a.via = ctx, rt.(*http.Transport)
 	case bounded || !a.harmless() || !a.pool.http1.Load(): // or HTTP/1's connection can be closed
 		a.Context, a.cancel = context.WithCancelCause(ctx)
 	default:
@@ -150,13 +159,27 @@ func (a *attempt) Cut(cause error) bool {
 		return false // its body cannot be sent again
 	}
 	if a.phase.CompareAndSwap(unsent, cutOff) || (a.method.Repeatable() && a.phase.CompareAndSwap(sent, cutLate)) {
-		a.cancel(cause)
+		a.stop(cause)
 		return true
 	}
 	if r != nil {
 		r.thaw()
 	}
 	return false
+}
+
+// stop ends the attempt's request, if that has begun: see tracer.getConn.
+func (a *attempt) stop(cause error) {
+	if a.cancel != nil {
+		a.cancel(cause)
+		return
+	}
+	a.why.CompareAndSwap(nil, &cause)
+	if req := a.begun.Load(); a.via != nil && req != nil {
+		// Deprecated since it cannot end HTTP/2 streams. Here there are none,
+		// and net/http keeps what this needs for every request anyway.
+		a.via.CancelRequest(req) //nolint:staticcheck // SA1019: see above
+	}
 }
 
 // request makes what is sent: a copy, for a RoundTripper must not change what

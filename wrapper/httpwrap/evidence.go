@@ -33,6 +33,8 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	x := a.x
 	if cause := context.Cause(a); cause != nil && a.Err() != nil && !errors.Is(err, cause) {
 		err = because(err, cause)
+	} else if why := a.why.Load(); why != nil {
+		err = *why // net/http's error says only that it was ended
 	}
 	o := a.evidence(err)
 	if ctx.Err() != nil {

@@ -32,6 +32,7 @@ type pool struct {
 	main    http.RoundTripper
 	owned   *http.Transport // main, unless Base is a RoundTripper of the user's
 	h2c     bool            // speaks HTTP/2 without TLS
+	plain   bool            // owned, and speaks HTTP/1 without TLS
 	http1   atomic.Bool     // was last seen to speak HTTP/1
 	http2   atomic.Bool     // was last seen to speak HTTP/2
 	retired atomic.Bool
@@ -139,6 +140,7 @@ func newPool(base http.RoundTripper, addr string) *pool {
 	t = dialTo(t, addr)
 	p := &pool{main: t, owned: t}
 	p.h2c = t.Protocols != nil && t.Protocols.UnencryptedHTTP2() && !t.Protocols.HTTP1()
+	p.plain = t.Proxy == nil && (t.Protocols == nil || !t.Protocols.UnencryptedHTTP2())
 	return p
 }
 

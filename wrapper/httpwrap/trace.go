@@ -40,7 +40,7 @@ type tracer struct {
 
 var tracers = sync.Pool{New: func() any {
 	tr := &tracer{pooled: true}
-	tr.GotConn = tr.gotConn
+	tr.GetConn, tr.GotConn = tr.getConn, tr.gotConn
 	return tr
 }}
 
@@ -74,6 +74,12 @@ func (a *attempt) startTrace() {
 			theirs = new(httptrace.ClientTrace)
 		}
 		tr = &tracer{ClientTrace: *theirs}
+		tr.GetConn = func(addr string) {
+			tr.getConn(addr)
+			if theirs.GetConn != nil {
+				theirs.GetConn(addr)
+			}
+		}
 		tr.GotConn = func(info httptrace.GotConnInfo) {
 			tr.gotConn(info)
 			if theirs.GotConn != nil {
@@ -112,6 +118,14 @@ func (a *attempt) stopTrace() {
 	}
 }
 
+// getConn is called when net/http knows the request and can end it. A Cut that
+// came before that had nothing to end.
+func (tr *tracer) getConn(string) {
+	if a := tr.a; a.via != nil && a.phase.Load() == cutOff {
+		a.stop(resilience.ErrAttemptTimeout)
+	}
+}
+
 // gotConn is called before anything is sent on the connection.
 func (tr *tracer) gotConn(info httptrace.GotConnInfo) {
 	a := tr.a
@@ -123,9 +137,7 @@ func (tr *tracer) gotConn(info httptrace.GotConnInfo) {
 	} else if tr.use(first, h2) {
 		return
 	}
-	if a.cancel != nil {
-		a.cancel(why)
-	}
+	a.stop(why)
 	// The attempt is over. HTTP/2 sends nothing for a context that has ended;
 	// HTTP/1 might, and has the connection for itself.
 	if !h2 {

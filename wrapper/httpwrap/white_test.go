@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"testing"
@@ -191,6 +192,45 @@ func TestStreamErrorShape(t *testing.T) {
 	} {
 		if o, ok := http2(errors.New(text)); ok != known || (ok && o.Effect != retry.None) {
 			t.Errorf("%q: %v, %v", text, ok, o)
+		}
+	}
+}
+
+// TestCutBeforeTheRequestIsKnown: the cut of an attempt that has no context of
+// its own comes before net/http has heard of the request, so that there is
+// nothing to end yet. It ends when there is.
+func TestCutBeforeTheRequestIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, early := range []bool{true, false} {
+		dialled, over := make(chan struct{}), make(chan struct{})
+		defer close(over)
+		rt := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			close(dialled)
+			<-over // nobody answers; net/http lets a dial go on for requests to come
+			return nil, net.ErrClosed
+		}}
+		a := &attempt{pool: &pool{main: rt, owned: rt, plain: true}, x: &exchange{}, method: retry.NonIdempotent}
+		a.x.req, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, "http://hello/", nil)
+		a.Context, a.via = t.Context(), rt
+		if early && !a.Cut(resilience.ErrAttemptTimeout) {
+			t.Fatal("not cut before there was a connection")
+		}
+		req := a.x.req.WithContext(a)
+		a.begun.Store(req)
+		a.startTrace()
+		if !early {
+			go func() {
+				<-dialled
+				a.Cut(resilience.ErrAttemptTimeout)
+			}()
+		}
+		if _, err := rt.RoundTrip(req); err == nil { //nolint:bodyclose // there is no response
+			t.Errorf("early %v: a response", early)
+		}
+		a.stopTrace()
+		if err := a.failed(t.Context(), errors.New("ended")); !errors.Is(err, resilience.ErrAttemptTimeout) ||
+			resilience.Classify(t.Context(), err).Effect != retry.None {
+			t.Errorf("early %v: %v, want a timeout of what was not sent", early, err)
 		}
 	}
 }
