@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"sync"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -65,8 +65,8 @@ func (m *listener) hear(to *metadata.MD, md metadata.MD) {
 
 // kept is an answer as it is kept: status or message, header and trailer.
 type kept struct {
-	status          *spb.Status // nil: there is a message
-	name            string      // the message's full name
+	status          *status.Status // nil: there is a message
+	name            string         // the message's full name
 	message         []byte
 	header, trailer metadata.MD
 }
@@ -125,10 +125,11 @@ func decode(b []byte) (k kept, err error) {
 		k.message = b
 		return k, nil
 	}
-	k.status = new(spb.Status)
-	if err := proto.Unmarshal(b, k.status); err != nil || k.status.GetCode() == 0 {
+	st := status.New(codes.OK, "").Proto()
+	if err := proto.Unmarshal(b, st); err != nil || st.GetCode() == 0 {
 		return k, errKept
 	}
+	k.status = status.FromProto(st)
 	return k, nil
 }
 
@@ -176,7 +177,7 @@ func (k *kept) replay(ctx context.Context) {
 // reply is the answer itself.
 func (k *kept) reply() (any, error) {
 	if k.status != nil {
-		return nil, status.FromProto(k.status).Err()
+		return nil, k.status.Err()
 	}
 	if t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(k.name)); err == nil {
 		m := t.New().Interface()
