@@ -115,7 +115,7 @@ func TestMeasureIsTheHarnesss(t *testing.T) {
 		}
 	}
 	for _, key := range harness.MetricKeys {
-		if !seen[key] && key != "lost" {
+		if !seen[key] && key != "lost" && !testing.Short() {
 			t.Errorf("%s: it was 0 throughout, so it was not tested", key)
 		}
 	}

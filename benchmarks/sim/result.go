@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"errors"
+	"sync"
+
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
@@ -49,17 +52,43 @@ func Run(s System, seed uint64) (*Result, error) {
 	return w.run()
 }
 
+// Job is one run.
+type Job struct {
+	System System
+	Seed   uint64
+}
+
+// RunAll makes the runs, so many at a time, and returns their results in the
+// order of the jobs.
+func RunAll(jobs []Job, workers int) ([]*Result, error) {
+	results, errs := make([]*Result, len(jobs)), make([]error, len(jobs))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(max(1, workers), len(jobs)) {
+		wg.Go(func() {
+			for i := range next {
+				results[i], errs[i] = Run(jobs[i].System, jobs[i].Seed)
+			}
+		})
+	}
+	for i := range jobs {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
 // Compare runs the same arrivals with each of the clients, one after the
 // other.
 func Compare(s System, clients []Client, seed uint64) ([]*Result, error) {
-	list := make([]*Result, 0, len(clients))
-	for _, c := range clients {
-		s.Client = c
-		r, err := Run(s, seed)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
+	jobs := make([]Job, len(clients))
+	for i, c := range clients {
+		jobs[i] = Job{s, seed}
+		jobs[i].System.Client = c
 	}
-	return list, nil
+	return RunAll(jobs, 1)
 }

@@ -65,16 +65,19 @@ func TestSameSeedSameBytes(t *testing.T) {
 
 // All clients see the same arrivals.
 func TestSameArrivals(t *testing.T) {
-	var clients []Client
-	for _, name := range append([]string{Holdfast}, Peers()...) {
-		clients = append(clients, Client{Stack: name})
+	stacks := append([]string{Holdfast}, Peers()...)
+	var jobs []Job
+	for _, name := range stacks {
+		jobs = append(jobs, Job{System{
+			Clients: 20, Rate: 500, Warm: time.Second, Fault: time.Second, Recover: time.Second, Client: Client{Stack: name},
+		}, 3})
 	}
-	list, err := Compare(System{Clients: 20, Rate: 500, Warm: time.Second, Fault: time.Second, Recover: time.Second}, clients, 3)
+	list, err := RunAll(jobs, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range list {
-		if r.Client != clients[i].Stack || r.Requests != list[0].Requests || r.Failed > 0 {
+		if r.Client != stacks[i] || r.Requests != list[0].Requests || r.Failed > 0 {
 			t.Errorf("%s: %+v, want %d requests as the first has", r.Client, r.Metrics, list[0].Requests)
 		}
 		for k, n := range r.Course.Good {
@@ -88,6 +91,9 @@ func TestSameArrivals(t *testing.T) {
 // A queue with one worker and exponential service times is M/M/1, of which all
 // is known: a call's time is exponential, with the mean 1/(μ−λ).
 func TestQueueIsMM1(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs many calls")
+	}
 	sample := make([]time.Duration, 4001) // quantiles of Exp(10 ms)
 	for i := range sample {
 		p := min(float64(i)/float64(len(sample)-1), 1-1e-4)
@@ -164,6 +170,9 @@ func TestTimes(t *testing.T) {
 
 // Failures come as often as they should, and together where they should.
 func TestErrors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs many calls")
+	}
 	for _, m := range []Method{{Errors: .05}, {Errors: .05, Burst: 5}, {Errors: .2}} {
 		m.Name, m.Kind = "get", retry.Safe
 		r := mustRun(t, System{

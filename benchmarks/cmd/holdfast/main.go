@@ -4,6 +4,7 @@
 //	holdfast bench       what users see while things break, beside the alternatives
 //	holdfast board       the live boards of several processes, side by side
 //	holdfast config      check files of settings
+//	holdfast sim         the same in virtual time, or a system of your own
 //	holdfast trace       traces of attempts: record, import, summary
 //	holdfast tune        thresholds from your own traffic, and why
 //
@@ -35,6 +36,7 @@ var menu = cli.Menu{
 		{Name: "bench", About: "what users see while things break, beside the alternatives: list, run, report, compare", Run: benchmark},
 		{Name: "board", About: "the live boards of several processes, side by side", Run: showBoards},
 		{Name: "config", About: "look for what is wrong in files of settings: check", Run: configure},
+		{Name: "sim", About: "a system of your own, or what bench measures, in virtual time", Run: simulate},
 		{Name: "trace", About: "record, import and sum up traces of attempts", Run: trace.Run},
 		{Name: "tune", About: "thresholds from a trace or a description, with the reason and the price", Run: tune.Run},
 	},
