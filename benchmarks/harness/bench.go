@@ -222,11 +222,8 @@ func (b *bench) addClient(ctx context.Context, i int, node Node, where *spawner)
 	p := b.plan
 	ch, err := b.other(ctx, roleConfig{
 		Role: roleClient, Node: node, Timeout: p.Timeout, Upstream: b.nodes(), Process: i,
-		Dir: filepath.Join(b.dir, name),
-		Load: Workload{
-			Seed: p.Seed*1009 + uint64(i), Rate: p.Rate / float64(p.Processes), Duration: p.Total(), Mix: p.Mix, Surges: p.Surges,
-			Prefix: fmt.Sprintf("c%d-", i+1), Clients: p.Clients,
-		},
+		Dir:  filepath.Join(b.dir, name),
+		Load: p.Load(i),
 	}, where, journal, shots)
 	b.clients = append(b.clients, &client{ch, journal, shots})
 	return err

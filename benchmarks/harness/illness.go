@@ -3,6 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Illness is what a living instance suffers from. The zero Illness is health.
@@ -54,4 +55,12 @@ func (i *Illness) draw(s Service, req Request, node string) (f fate) {
 	}
 	f.loses = i.Lose > 0 && s.chance("lose", req, node).Float64() < i.Lose
 	return f
+}
+
+// Luck is what chance holds for an attempt at a node: how long the node would
+// work on it if it were well, and what the illness makes of it. It is for
+// simulations, which have the same luck.
+func (s Service) Luck(req Request, node string, i *Illness) (work time.Duration, fails, afterEffect, loses bool) {
+	f := i.draw(s, req, node)
+	return s.draw(req, node), f.fails, f.afterEffect, f.loses
 }

@@ -58,6 +58,15 @@ type Step struct {
 // Total is how long the load lasts.
 func (p Plan) Total() time.Duration { return p.Warm + p.Fault + p.Recover }
 
+// Load is what a client process of the plan puts on the instances. p must have
+// its defaults.
+func (p Plan) Load(process int) Workload {
+	return Workload{
+		Seed: p.Seed*1009 + uint64(process), Rate: p.Rate / float64(p.Processes), Duration: p.Total(), Mix: p.Mix, Surges: p.Surges,
+		Prefix: fmt.Sprintf("c%d-", process+1), Clients: p.Clients,
+	}
+}
+
 // WithDefaults returns p with its zero fields filled in.
 func (p Plan) WithDefaults() Plan {
 	orElse(&p.Nodes, 5)

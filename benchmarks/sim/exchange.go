@@ -39,20 +39,22 @@ func (w *world) exchange(ctx context.Context, c *call, index, number int, rc *re
 	}
 	lead := int64(0) // until the connection stands
 	if j.sent = w.conns.take(c.client, index); !j.sent {
-		if err := j.through(ctx, firstSYN); err != nil {
+		if err := j.through(ctx); err != nil {
 			return j.giveUp(ctx)
 		}
-		if n.refuses() {
+		if !j.handed && n.refuses() {
 			if err := j.wait(ctx, w.now()+w.wire/2); err != nil {
 				return j.giveUp(ctx)
 			}
 			j.drop()
 			return errRefused
 		}
-		j.sent, lead = true, w.wire
+		if j.sent = true; !j.handed {
+			lead = w.wire
+		}
 	}
 	j.life = n.life
-	if err := j.through(ctx, firstRTO); err != nil {
+	if err := j.through(ctx); err != nil {
 		return j.giveUp(ctx)
 	}
 	if j.life != n.life { // it ended meanwhile
@@ -65,41 +67,89 @@ func (w *world) exchange(ctx context.Context, c *call, index, number int, rc *re
 			if err := j.wait(ctx, j.replyAt); err != nil {
 				return j.giveUp(ctx)
 			}
-		} else if err := j.through(ctx, firstRTO); err != nil {
+		} else if err := j.through(ctx); err != nil {
 			return j.giveUp(ctx)
 		}
 	}
 	return j.end()
 }
 
-// How long TCP waits before it sends again what nobody has acknowledged; twice
-// as long each time after.
+// How long TCP waits before it sends again what nobody has acknowledged, as
+// measured on Linux 6.18 over a veth: data after 210 ms and twice as long each
+// time after, from the beginning; a SYN each second, at first
+// (tcp_syn_linear_timeouts), as long as anybody waits here.
 const (
-	firstSYN = int64(time.Second)
-	firstRTO = int64(200 * time.Millisecond)
+	firstRTO = int64(210 * time.Millisecond)
+	eachSYN  = int64(1024 * time.Millisecond)
 )
 
-// through waits until packets come through again, and TCP sends the next.
-func (j *job) through(ctx context.Context, rto int64) error {
-	w := j.node.w
-	if !j.node.hidden(j.call.client) {
+// through waits until packets come through again, and TCP sends the next; of a
+// dial, or until another call's connection becomes idle.
+func (j *job) through(ctx context.Context) error {
+	n, w := j.node, j.node.w
+	if !n.hidden(j.call.client) {
 		return nil
 	}
-	again := w.now()
-	for j.node.hidden(j.call.client) {
+	dials := !j.sent
+	if dials {
+		n.dialers++
+		defer func() { n.dialers-- }()
+	}
+	lost, rto := w.now(), firstRTO
+	again := lost
+	for n.hidden(j.call.client) && !j.handed {
 		if err := j.wait(ctx, forever); err != nil {
 			return err
 		}
-		for ; again < w.now(); rto *= 2 {
-			again += rto
+		for again < w.now() {
+			if dials {
+				again += eachSYN
+			} else {
+				again = lost + rto
+				rto *= 2
+			}
 		}
-		for w.now() < again && !j.node.hidden(j.call.client) {
+		for w.now() < again && !n.hidden(j.call.client) && !j.handed {
 			if err := j.wait(ctx, again); err != nil {
 				return err
 			}
 		}
 	}
+	if j.handed { // its dial goes on, for others
+		for again <= w.now() {
+			again += eachSYN
+		}
+		client := j.call.client
+		w.clk.AfterFunc(time.Duration(again-w.now()), func() {
+			if !n.hidden(client) && !n.refuses() {
+				w.idle(n, client)
+			}
+		})
+	}
 	return nil
+}
+
+// idle is a connection that nobody uses: who dials in vain does.
+func (w *world) idle(n *node, client int) {
+	if !n.hand(client) {
+		w.conns.put(client, n.index)
+	}
+}
+
+// hand gives an idle connection to the first who dials the node in vain, as
+// net/http does.
+func (n *node) hand(client int) bool {
+	if n.dialers == 0 {
+		return false
+	}
+	for j := n.jobs.first; j != nil; j = j.next {
+		if j.state == dialing && !j.sent && !j.handed && j.call.client == client && !j.cutOff {
+			j.handed = true
+			j.wake(n.w.now())
+			return true
+		}
+	}
+	return false
 }
 
 // wait sleeps until then, or until somebody wakes it. It fails if the caller
@@ -178,7 +228,7 @@ func (j *job) end() error {
 	n, w, fate, broken := j.node, j.node.w, j.fate, j.state == reset
 	n.settle(j)
 	if !broken && fate != lostReply && j.life == n.life && n.ending == 0 && !n.refuses() {
-		w.conns.put(j.call.client, n.index)
+		w.idle(n, j.call.client)
 	}
 	w.freeJob(j)
 	switch {

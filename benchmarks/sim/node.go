@@ -27,6 +27,7 @@ type node struct {
 	busy    int
 	waiting []*job
 	jobs    list // all that have come and are not over
+	dialers int  // of these, those that dial in vain
 
 	bursts map[int]*burst // by client
 }
@@ -50,6 +51,7 @@ type job struct {
 	number     int // of the attempt
 	life       uint32
 	sent       bool // a connection was obtained
+	handed     bool // another's, while it dialled in vain
 
 	caller  clock.Sleeper // who waits; nobody once it has given up
 	replyAt int64         // when the caller hears of it; forever: not known yet
@@ -160,17 +162,12 @@ func (n *node) start(j *job) {
 		if n.workers > 0 {
 			n.busy++
 		}
-		n.doom(j, m)
 	}
 	work := int64(0)
-	if j.fate != overloaded && j.fate != failsFirst {
-		slow := m.Slow
-		if n.ill.slow > 0 {
-			slow *= n.ill.slow
-		}
-		work = int64(float64(w.times.at(uniform(w.draw(aboutWork, j)))) * slow)
-		j.effect = m.Kind != retry.Safe
+	if j.fate != overloaded {
+		work = n.luck(j, m)
 	}
+	j.effect = work > 0 && m.Kind != retry.Safe
 	from := max(w.now(), j.begun)
 	j.effectAt, j.finish = from+work/2, from+work
 	if j.effect && n.ill.die != "" {
@@ -184,6 +181,24 @@ func (n *node) start(j *job) {
 	default:
 		j.reply(j.finish)
 	}
+}
+
+// luck draws what becomes of a job, and how long it takes.
+func (n *node) luck(j *job, m *Method) (work int64) {
+	w := n.w
+	if w.sys.replay != nil {
+		work = int64(w.sys.replay.luck(j))
+	} else {
+		n.doom(j, m)
+		work = int64(float64(w.times.at(uniform(w.draw(aboutWork, j)))) * m.Slow)
+	}
+	switch {
+	case j.fate == failsFirst:
+		return 0
+	case n.ill.slow > 0:
+		return int64(float64(work) * n.ill.slow)
+	}
+	return work
 }
 
 // watch has the job completed when it is finished.
@@ -452,8 +467,7 @@ func (n *node) resize() {
 	n.admit()
 }
 
-// tell tells those who try in vain that packets come through: at the next
-// time that they try again.
+// tell wakes those who try in vain: packets come through.
 func (n *node) tell() {
 	now := n.w.now()
 	for j := n.jobs.first; j != nil; j = j.next {

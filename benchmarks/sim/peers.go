@@ -75,6 +75,9 @@ type peer struct {
 func (w *world) peers() (func(int) (client, error), error) {
 	kind := w.sys.Client.Stack
 	return func(i int) (client, error) {
+		if kind == "failsafe" {
+			return &failsafeClient{peer{w: w, index: i, kind: kind, rules: make([]rule, w.sys.Nodes)}, 0, 0}, nil
+		}
 		p := &peer{w: w, index: i, kind: kind}
 		if rules[kind] != nil {
 			p.rules = make([]rule, w.sys.Nodes)

@@ -61,6 +61,8 @@ type System struct {
 
 	// Client is how all clients are made. Default: holdfast's.
 	Client Client `json:"client" yaml:"client"`
+
+	replay *replay // a measured run to do again; nil: none
 }
 
 // Surge is a time in which the rate is Times as high.

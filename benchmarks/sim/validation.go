@@ -30,7 +30,7 @@ type Comparison struct {
 	Metric    string          `json:"metric"`
 	Runs      int             `json:"runs"`      // measured, valid
 	Measured  report.Interval `json:"measured"`  // their median
-	Simulated report.Interval `json:"simulated"` // the median, from the 5th to the 95th percentile
+	Simulated report.Interval `json:"simulated"` // the median of the runs, each the median of its seeds; from the 5th to the 95th percentile of all
 	Never     [2]float64      `json:"never"`     // share of the runs, measured and simulated, in which it did not happen
 	Agrees    bool            `json:"agrees"`    // within 15 %, or within the interval of what was measured
 }
@@ -64,7 +64,8 @@ var simulated = map[string]struct {
 }
 
 // Check simulates what was measured: each valid run of a stack that can be
-// simulated, with that many seeds, so many runs at a time. What an attempt
+// simulated, with that many seeds, so many runs at a time. The requests and the
+// luck at the instances are those of the run; a seed is the clients'. What an attempt
 // takes besides its service (System.Wire) is what it took in the warm-up of
 // that run, when nothing had happened yet; the steps are done when they were.
 func Check(s *report.Summary, seeds, workers int) (*Validation, error) {
@@ -130,6 +131,8 @@ func asMeasured(sc report.Scenario, r *report.Run, keyed bool) System {
 		p.Steps[i].At = min(time.Duration(at*float64(time.Millisecond)), p.Total()-1)
 	}
 	s := FromPlan(sc.Name, p, keyed)
+	p.Seed, p.Service.Seed = r.Seed, r.Seed
+	s.replay = newReplay(p)
 	if p50, ok := r.Baseline["p50Ms"]; ok {
 		times := timesOf(s.Service)
 		s.Wire = max(time.Duration(p50*float64(time.Millisecond))-times.at(.5), 1)
@@ -139,20 +142,24 @@ func asMeasured(sc report.Scenario, r *report.Run, keyed bool) System {
 
 func (v *Validation) compare(scenario, stack string, runs []*report.Run, results []*Result) {
 	for _, c := range compared {
-		var measured, simulated []float64
-		for _, r := range runs {
+		var measured, simulated, medians []float64
+		for i, r := range runs {
 			if x, ok := c.value(r.Metrics); ok {
 				measured = append(measured, x)
 			}
-		}
-		for _, r := range results {
-			if x, ok := c.value(r.Metrics); ok {
-				simulated = append(simulated, x)
+			var of []float64
+			for _, r := range results[i*v.Seeds : (i+1)*v.Seeds] {
+				if x, ok := c.value(r.Metrics); ok {
+					of = append(of, x)
+				}
+			}
+			if simulated = append(simulated, of...); 2*len(of) > v.Seeds {
+				medians = append(medians, report.MedianOf(of).Value)
 			}
 		}
 		row := Comparison{
 			Scenario: scenario, Stack: stack, Metric: c.name, Runs: len(runs),
-			Measured: report.MedianOf(measured), Simulated: rangeOf(simulated),
+			Measured: report.MedianOf(measured), Simulated: rangeOf(report.MedianOf(medians).Value, simulated),
 			Never: [2]float64{1 - float64(len(measured))/float64(len(runs)), 1 - float64(len(simulated))/float64(len(results))},
 		}
 		if row.Never == [2]float64{1, 1} { // it never happens, nor should it
@@ -163,14 +170,14 @@ func (v *Validation) compare(scenario, stack string, runs []*report.Run, results
 	}
 }
 
-// rangeOf is the median, and what nine in ten are in.
-func rangeOf(list []float64) report.Interval {
+// rangeOf is an interval that nine in ten are in.
+func rangeOf(value float64, list []float64) report.Interval {
 	if len(list) == 0 {
 		return report.Interval{}
 	}
 	slices.Sort(list)
 	at := func(q float64) float64 { return list[int(q*float64(len(list)-1)+.5)] }
-	return report.Interval{Value: at(.5), Low: at(.05), High: at(.95), Cover: .9}
+	return report.Interval{Value: value, Low: at(.05), High: at(.95), Cover: .9}
 }
 
 func (c *Comparison) agree() bool {
@@ -201,7 +208,8 @@ func (v *Validation) WriteMarkdown(w io.Writer, command string) error {
 	fmt.Fprintf(&b, "%d of %d figures agree: the simulated median is within %.0f %% of the measured one, or within its interval.\n\n",
 		len(v.Rows)-len(off), len(v.Rows), 100*tolerance)
 	fmt.Fprintf(&b, "- Measured: the median of the valid runs and its interval (as in `holdfast bench report`).\n"+
-		"- Simulated: the median of %d seeds for each measured run, and what nine in ten of these runs are in.\n"+
+		"- Simulated: the median of these runs, each the median of %d seeds, and what nine in ten of all are in.\n"+
+		"- The requests are the same, and what chance holds for each attempt at each node; a seed is the luck of the clients.\n"+
 		"- Fitted is one thing, what an attempt takes besides its service: it is taken from the warm-up, before anything happens.\n"+
 		"- \"never\": in most runs it did not happen.\n\n", v.Seeds)
 	scenario := ""

@@ -115,6 +115,14 @@ func (w *world) close() {
 
 // next schedules the next arrival.
 func (w *world) next() {
+	if r := w.sys.replay; r != nil {
+		if w.calls == uint64(len(r.requests)) {
+			return
+		}
+		w.due = int64(r.requests[w.calls].Due)
+		w.clk.AfterFunc(time.Duration(w.due-w.now()), w.arrive)
+		return
+	}
 	for {
 		gap := exp(w.arrivals.next(), float64(time.Second)/w.highest)
 		w.due += max(1, int64(gap))
@@ -143,15 +151,24 @@ func (w *world) arrival() {
 	c := w.newCall()
 	c.id, c.due = w.calls, w.due
 	w.calls++
+	if w.sys.replay != nil {
+		w.sys.replay.fill(c)
+	} else {
+		w.ask(c)
+	}
+	w.m.due(c)
+	w.next()
+	w.clk.Go(c.run)
+}
+
+// ask draws what a call is.
+func (w *world) ask(c *call) {
 	h := w.arrivals.next()
 	c.client = int(h >> 32 * uint64(w.sys.Clients) >> 32)
 	c.method = 0
 	for at := uniform(h<<32) * w.shares[len(w.shares)-1]; c.method < len(w.shares)-1 && at >= w.shares[c.method]; {
 		c.method++
 	}
-	w.m.due(c)
-	w.next()
-	w.clk.Go(c.run)
 }
 
 func (w *world) newCall() *call {
