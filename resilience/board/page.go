@@ -30,9 +30,14 @@ func asset(name, kind string) http.HandlerFunc {
 
 // assetOf serves the page's files by their names.
 var assetOf = map[string]http.HandlerFunc{
-	"":          asset("board.html", "text/html"),
-	"board.js":  asset("board.js", "text/javascript"),
-	"board.css": asset("board.css", "text/css"),
+	"":           asset("board.html", "text/html"),
+	"board.css":  asset("board.css", "text/css"),
+	"board.js":   asset("board.js", "text/javascript"),
+	"beside.js":  asset("beside.js", "text/javascript"),
+	"charts.js":  asset("charts.js", "text/javascript"),
+	"service.js": asset("service.js", "text/javascript"),
+	"steer.js":   asset("steer.js", "text/javascript"),
+	"words.js":   asset("words.js", "text/javascript"),
 }
 
 // liveStep is how soon the page hears of what the log says: state and figures

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -98,12 +99,14 @@ func TestLogSince(t *testing.T) {
 func TestPage(t *testing.T) {
 	t.Parallel()
 	b := newBoard(t, Config{})
-	for path, kind := range map[string]string{
-		"/holdfast/": "text/html", "/holdfast/board.js": "text/javascript", "/holdfast/board.css": "text/css",
-	} {
+	for name := range assetOf {
+		path, kind := "/holdfast/"+name, "text/html"
+		if name != "" {
+			kind = map[string]string{".js": "text/javascript", ".css": "text/css"}[filepath.Ext(name)]
+		}
 		w := httptest.NewRecorder()
 		b.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		h, body := w.Header(), w.Body.String()
+		h, body := w.Header(), strings.ReplaceAll(w.Body.String(), "http://www.w3.org/2000/svg", "") // a name, not an address
 		if w.Code != http.StatusOK || h.Get("Content-Type") != kind+"; charset=utf-8" || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d, %v", path, w.Code, h)
 		}
@@ -113,9 +116,9 @@ func TestPage(t *testing.T) {
 		if far := regexp.MustCompile(`(?:src|href)="(?:[a-z]+:)?//|https?://|@import|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b| style="| onclick="`).FindString(body); far != "" {
 			t.Errorf("%s has %q", path, far)
 		}
-		for _, ref := range regexp.MustCompile(`(?:src|href)="([^":]+)"|fetch\("([^"]+)", \{ headers`).FindAllStringSubmatch(body, -1) {
+		for _, ref := range regexp.MustCompile(`(?:src|href)="([^":]+)"|from "\./([^"]+)"|fetch\("([^"]+)", \{ headers`).FindAllStringSubmatch(body, -1) {
 			w := httptest.NewRecorder()
-			b.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/holdfast/"+ref[1]+ref[2], nil))
+			b.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/holdfast/"+strings.Join(ref[1:], ""), nil))
 			if w.Code != http.StatusOK {
 				t.Errorf("%s refers to %s: %d", path, ref[0], w.Code)
 			}

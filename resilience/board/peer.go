@@ -67,9 +67,13 @@ func (p *peer) read(ctx context.Context) error {
 	maps.Copy(req.Header, p.header)
 	resp, err := p.client.Do(req)
 	if err != nil {
+		var inner *url.Error // its address is known
+		if errors.As(err, &inner) {
+			err = inner.Err
+		}
 		return because(ctx, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK {
 		return errors.New(resp.Status)
 	} else if !strings.HasPrefix(kind, "text/event-stream") {
