@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -37,9 +38,10 @@ func (k EventKind) String() string {
 }
 
 // Event is something that happened to a call, a node or a breaker. It is a
-// value and may be kept. Fields that do not apply are zero.
+// value and may be kept, best without its Context. Fields that do not apply are zero.
 type Event struct {
 	Kind        EventKind
+	Context     context.Context // the call's, within Config.Wrap: for whom its values matter; nil outside of calls
 	At          time.Time
 	Service     string
 	Method      string
@@ -115,27 +117,27 @@ func watched(o Observer, service string) Observer {
 	return o
 }
 
-func attemptEvent(a *Call, err error) Event {
+func attemptEvent(ctx context.Context, a *Call, err error) Event {
 	if err == nil {
 		a.try.outcome = Succeeded
 	}
 	return Event{
-		Kind: AttemptDone, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
+		Kind: AttemptDone, Context: ctx, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
 		Attempt: a.Attempt, Node: a.Node, Probe: a.Probe(), Outcome: a.try.outcome,
 		Start: a.Start(), Elapsed: a.try.elapsed, Err: err,
 	}
 }
 
-func retryEvent(a *Call, wait time.Duration) Event {
+func retryEvent(ctx context.Context, a *Call, wait time.Duration) Event {
 	return Event{
-		Kind: RetryWaiting, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
+		Kind: RetryWaiting, Context: ctx, At: a.ended(), Service: a.Service, Method: a.Method, Idempotency: a.Idempotency,
 		Attempt: a.Attempt, Node: a.Node, Outcome: a.try.outcome, Start: a.Start(), Wait: wait,
 	}
 }
 
-func callEvent(call *Call, at time.Time, attempts int, last Outcome, why retry.Reason, err error) Event {
+func callEvent(ctx context.Context, call *Call, at time.Time, attempts int, last Outcome, why retry.Reason, err error) Event {
 	return Event{
-		Kind: CallDone, At: at, Service: call.Service, Method: call.Method, Idempotency: call.Idempotency,
+		Kind: CallDone, Context: ctx, At: at, Service: call.Service, Method: call.Method, Idempotency: call.Idempotency,
 		Attempt: attempts, Outcome: last, Start: call.Start(), Elapsed: at.Sub(call.Start()),
 		Why: why, Ambiguous: IsAmbiguous(err), Err: err,
 	}

@@ -39,7 +39,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("waits %v and %v", w1, w2)
 	}
 	at := func(d time.Duration) time.Time { return begin.Add(d) }
-	keyed := resilience.Event{Service: "s", Method: "m", Idempotency: retry.Keyed, Node: node}
+	keyed := resilience.Event{Context: context.Background(), Service: "s", Method: "m", Idempotency: retry.Keyed, Node: node}
 	want := make([]resilience.Event, 0, 8)
 	add := func(e resilience.Event, change func(*resilience.Event)) { change(&e); want = append(want, e) }
 	add(keyed, func(e *resilience.Event) {
@@ -66,7 +66,7 @@ func TestEvents(t *testing.T) {
 		e.Kind, e.Attempt, e.Node, e.Outcome = resilience.CallDone, 3, nil, resilience.Succeeded
 		e.Start, e.At, e.Elapsed = at(0), at(60*ms+w1+w2), 60*ms+w1+w2
 	})
-	pay := resilience.Event{Service: "s", Method: "pay", Idempotency: retry.NonIdempotent, Start: at(60*ms + w1 + w2), At: at(100*ms + w1 + w2), Elapsed: 40 * ms, Err: errOp}
+	pay := resilience.Event{Context: context.Background(), Service: "s", Method: "pay", Idempotency: retry.NonIdempotent, Start: at(60*ms + w1 + w2), At: at(100*ms + w1 + w2), Elapsed: 40 * ms, Err: errOp}
 	add(pay, func(e *resilience.Event) {
 		e.Kind, e.Attempt, e.Node, e.Outcome = resilience.AttemptDone, 1, node, resilience.Ambiguous
 	})

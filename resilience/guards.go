@@ -37,7 +37,7 @@ func (b *bulkhead) wrapper(limit int) Wrapper {
 		return func(ctx context.Context, call *Call) error {
 			defer b.in.Add(-1)
 			if b.in.Add(1) > int64(limit) {
-				return turnAway(call, ErrBulkheadFull, 0)
+				return turnAway(ctx, call, ErrBulkheadFull, 0)
 			}
 			return next(ctx, call)
 		}
@@ -60,7 +60,7 @@ func Fallback(f func(ctx context.Context, call *Call, err error) error) Wrapper 
 				return err
 			}
 			second := f(ctx, call, err)
-			tellFallback(call, second)
+			tellFallback(ctx, call, second)
 			if second == nil || errors.Is(second, err) {
 				return second
 			}
@@ -70,12 +70,12 @@ func Fallback(f func(ctx context.Context, call *Call, err error) error) Wrapper 
 }
 
 // tellFallback tells the client's observer how a fallback ended.
-func tellFallback(call *Call, err error) {
+func tellFallback(ctx context.Context, call *Call, err error) {
 	f := call.frame
 	if f == nil || f.path == nil || f.path.observer == nil {
 		return
 	}
-	e := callEvent(call, f.path.clk.Now(), len(f.attempts), Outcome{}, 0, err)
+	e := callEvent(ctx, call, f.path.clk.Now(), len(f.attempts), Outcome{}, 0, err)
 	e.Kind = FallbackDone
 	f.path.observer.Observe(e)
 }
@@ -104,7 +104,7 @@ func Break(of func(*Call) breaker.Breaker, clk clock.Clock) Wrapper {
 			start := clk.Now()
 			permit, after, ok := b.TryAcquire(start)
 			if !ok {
-				return turnAway(call, &breaker.OpenError{Key: call.Service, RetryAfter: after}, after)
+				return turnAway(ctx, call, &breaker.OpenError{Key: call.Service, RetryAfter: after}, after)
 			}
 			defer permit.Done(breaker.Report{}) // after a panic; otherwise it is done already
 			err := next(ctx, call)
@@ -123,7 +123,7 @@ func ServiceBreaker(b breaker.Breaker, clk clock.Clock) Wrapper {
 
 // turnAway is a rejection on our side of the wire. Around a whole call it is
 // the call's error; around an attempt it is one attempt's.
-func turnAway(call *Call, err error, after time.Duration) error {
+func turnAway(ctx context.Context, call *Call, err error, after time.Duration) error {
 	if call.Attempt > 0 {
 		o := Rejected
 		o.After = after
@@ -137,7 +137,7 @@ func turnAway(call *Call, err error, after time.Duration) error {
 	e.Attempts = append(e.Attempts, f.attempts...) // of a run before, where a wrapper makes the call again
 	if f.path.observer != nil {                    // Retry, which tells of all others, will not see it
 		call.begins(f.path.clk, f.path.clk.Mono())
-		f.path.observer.Observe(callEvent(call, call.Start(), len(e.Attempts), Rejected, e.Why, e))
+		f.path.observer.Observe(callEvent(ctx, call, call.Start(), len(e.Attempts), Rejected, e.Why, e))
 	}
 	return e
 }

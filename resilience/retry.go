@@ -58,7 +58,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 	}
 	call.begins(r.Clock, r.Clock.Mono())
 	if err := ctx.Err(); err != nil {
-		return r.end(call, f, call.Start(), retry.Cancelled, ended(ctx))
+		return r.end(ctx, call, f, call.Start(), retry.Cancelled, ended(ctx))
 	}
 	policy := r.policy(call)
 	allowed := max(policy.Attempts, 1)
@@ -72,7 +72,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			t.elapsed, t.outcome = time.Duration(r.Clock.Mono()-a.start), Classify(ctx, err)
 		}
 		if r.Observer != nil {
-			r.Observer.Observe(attemptEvent(a, err))
+			r.Observer.Observe(attemptEvent(ctx, a, err))
 		}
 		if err == nil {
 			if t.reserved {
@@ -82,7 +82,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 				r.Budget.Success()
 			}
 			if r.Observer != nil {
-				r.Observer.Observe(callEvent(call, a.ended(), number, Succeeded, retry.Granted, nil))
+				r.Observer.Observe(callEvent(ctx, call, a.ended(), number, Succeeded, retry.Granted, nil))
 			}
 			return nil
 		}
@@ -96,18 +96,18 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			if t.reserved {
 				t.refund(ctx)
 			}
-			return r.end(call, f, a.ended(), why, err, hookErr)
+			return r.end(ctx, call, f, a.ended(), why, err, hookErr)
 		}
 		start = a.start + int64(t.elapsed)
 		if wait > 0 {
 			if r.Observer != nil {
-				r.Observer.Observe(retryEvent(a, wait))
+				r.Observer.Observe(retryEvent(ctx, a, wait))
 			}
 			if err := r.Clock.Sleep(ctx, wait); err != nil {
 				if t.reserved || !t.outcome.Pending {
 					t.refund(ctx)
 				}
-				return r.end(call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
+				return r.end(ctx, call, f, r.Clock.Now(), retry.Cancelled, f.attempts[len(f.attempts)-1].Err, ended(ctx))
 			}
 			start = r.Clock.Mono()
 		}
@@ -168,14 +168,14 @@ func ended(ctx context.Context) error {
 }
 
 // end makes the call's error and tells the observer.
-func (r *retrier) end(call *Call, f *frame, at time.Time, why retry.Reason, errs ...error) error {
+func (r *retrier) end(ctx context.Context, call *Call, f *frame, at time.Time, why retry.Reason, errs ...error) error {
 	err := callError(call, f, why, errs...)
 	if r.Observer != nil {
 		var last Outcome
 		if n := len(f.attempts); n > 0 {
 			last = f.attempts[n-1].Outcome
 		}
-		r.Observer.Observe(callEvent(call, at, len(f.attempts), last, why, err))
+		r.Observer.Observe(callEvent(ctx, call, at, len(f.attempts), last, why, err))
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -188,6 +189,10 @@ func (a *attempt) request(call *resilience.Call) (*http.Request, error) {
 	x := a.x
 	req := x.req.WithContext(a)
 	req.Header = a.told(x.header, call)
+	if add := x.s.t.cfg.Header; add != nil {
+		req.Header = maps.Clone(req.Header)
+		add(a, req.Header)
+	}
 	if a.pool.owned == nil && call.Node.Addr != "" {
 		u := *req.URL
 		u.Host = nodeAddr(call.Node.Addr, dialled(req.URL))

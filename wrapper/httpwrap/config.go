@@ -1,6 +1,7 @@
 package httpwrap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -61,6 +62,11 @@ type Config struct {
 	// longer one the call ends, for coming back earlier would be rude.
 	// Default 30 s.
 	MaxRetryAfter time.Duration
+
+	// Header, if not nil, may add to the header of each attempt, a copy of its
+	// own, under the attempt's context: to hand on a trace, say. It must not
+	// change the values that are there, and be safe for concurrent use.
+	Header func(context.Context, http.Header)
 
 	// Method names the operation of a request in settings, judgements and
 	// events; from a bounded set. Nil: the request's Pattern if it has one,
