@@ -47,7 +47,7 @@ func TestHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer transport.Close()
+	defer func() { _ = transport.Close() }()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://users/", nil)
 	if err != nil {
 		t.Fatal(err)
