@@ -188,6 +188,10 @@ func TestStaleConnections(t *testing.T) {
 	if err := f.nodes[0].Start(); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the new server answers", func() bool {
+		ctx := microwrap.WithHint(t.Context(), resilience.Safe(""))
+		return c.Call(ctx, c.NewRequest(service, "Hello.Greet", &Request{}), new(Response)) == nil
+	})
 	for range 20 {
 		if _, err := call(t, c, "Hello.Register", Request{ID: "b"}); err != nil {
 			t.Fatal(err)

@@ -121,13 +121,12 @@ func serve(node, port, ledger string) {
 	f, err := os.OpenFile(ledger, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	check(err)
 	h := &Hello{node: node, ledger: f}
-	t := transport.Transport(transport.NewHTTPTransport(transport.Logger(silent)))
+	t := microwrap.NewTransport(transport.NewHTTPTransport(transport.Logger(silent)))
 	var serve server.HandlerWrapper = func(next server.HandlerFunc) server.HandlerFunc { return next }
 	if below := os.Getenv(belowIt); below != "" {
 		h.below = microwrap.New(relays())(bare(at(strings.Split(below, ",")...)))
 	}
 	if os.Getenv(asLayer) != "" {
-		t = microwrap.NewTransport(t)
 		serve = microwrap.Serve(func(context.Context, server.Request) bool { return true })
 	}
 	s := server.NewRPCServer(

@@ -17,7 +17,15 @@ import (
 // attempt: whether anything was sent, and whether there was an answer. On
 // go-micro's HTTP transport it also notices when the server closes a
 // connection that is not in use, and dials anew rather than lose a request to
-// it. It is safe for concurrent use; make one by [NewTransport].
+// it.
+//
+// On the server's side it is what [Serve] tells its caller through, and it mends
+// a defect of go-micro's server, which loses a request that comes on a
+// connection right behind the answer to the last one: it finds two requests
+// with the same, empty ID. A client cannot mend that: such a call is made again
+// where it may be, and else runs into its deadline, in doubt.
+//
+// It is safe for concurrent use; make one by [NewTransport].
 type Transport struct {
 	transport.Transport
 

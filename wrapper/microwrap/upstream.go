@@ -2,6 +2,7 @@ package microwrap
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"go-micro.dev/v5/metadata"
 	"go-micro.dev/v5/server"
 	"go-micro.dev/v5/transport"
+	"go-micro.dev/v5/transport/headers"
 
 	"github.com/holdfast-go/holdfast/resilience"
 )
@@ -155,6 +157,12 @@ func (s *socket) Recv(m *transport.Message) error {
 		m.Header = make(map[string]string)
 	}
 	m.Header[servedName] = r.name
+	// go-micro's server keeps requests apart by this header, and looks for it
+	// under a name that HTTP does not keep. Without it a request that comes
+	// right behind an answer is taken for a part of the last one, and lost.
+	if id, ok := m.Header[http.CanonicalHeaderKey(headers.ID)]; ok {
+		m.Header[headers.ID] = id
+	}
 	serving.Store(r.name, r)
 	s.turn(r)
 	return nil
