@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
 	"github.com/holdfast-go/holdfast/benchmarks/report"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 )
 
 // The test binary plays the command's processes.
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == harness.RoleCommand {
 		os.Exit(harness.RunRole(known, os.Stdin, os.Stdout))
 	}
-	os.Exit(m.Run())
+	leaktest.Main(m)
 }
 
 var known = []harness.Stack{stacks.Holdfast{}, stacks.Bare{}, absent{}}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 )
 
 // The test binary plays the experiment's processes, too.
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == RoleCommand {
 		os.Exit(RunRole([]Stack{naive{}}, os.Stdin, os.Stdout))
 	}
-	os.Exit(m.Run())
+	leaktest.Main(m)
 }
 
 // naive is a client without any resilience: random choice and one attempt.
