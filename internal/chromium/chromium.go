@@ -160,6 +160,7 @@ type object = map[string]any
 type Page struct {
 	b       *Browser
 	session string
+	target  string
 }
 
 // Page opens an address in a tab of its own.
@@ -169,12 +170,15 @@ func (b *Browser) Page(url string) *Page {
 	b.call("", "Target.createTarget", object{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
 	b.call("", "Target.attachToTarget", object{"targetId": target.TargetID, "flatten": true}, &attached)
-	p := &Page{b, attached.SessionID}
+	p := &Page{b, attached.SessionID, target.TargetID}
 	p.call("Page.enable", object{}, nil)
 	p.call("Page.navigate", object{"url": url}, nil)
 	p.Until("document.readyState === 'complete' && location.href !== 'about:blank'")
 	return p
 }
+
+// Close closes the tab.
+func (p *Page) Close() { _ = p.b.try("", "Target.closeTarget", object{"targetId": p.target}, nil) }
 
 func (p *Page) call(method string, params, into any) {
 	p.b.t.Helper()

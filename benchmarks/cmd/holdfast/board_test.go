@@ -40,7 +40,7 @@ func TestBoard(t *testing.T) {
 	exit := make(chan int, 1)
 	go func() {
 		exit <- run(ctx, []string{"board", "-from", strings.TrimPrefix(server.URL, "http://")}, cli.Streams{Err: w})
-		w.Close()
+		_ = w.Close()
 	}()
 	lines := bufio.NewScanner(r)
 	if !lines.Scan() {

@@ -1,5 +1,5 @@
 // The board's page: the stream, the log, and what draws the rest.
-import { $, isOut, make, ms, named, set, span, time, why } from "./words.js";
+import { $, counted, isOut, make, ms, named, set, span, time, why } from "./words.js";
 import { Service } from "./service.js";
 import { Beside } from "./beside.js";
 import { ask, headers, login } from "./steer.js";
@@ -67,7 +67,7 @@ const redraw = () => {
   beside.show(state, now);
   $("none").hidden = state.services.length > 0;
   $("filter-process-label").hidden = !state.processes;
-  set($("summary"), (out ? "✕ " : "● ") + `${state.services.length} services, ${nodes} nodes, ${out} out`);
+  set($("summary"), (out ? "✕ " : "● ") + `${counted(state.services.length, "service")}, ${counted(nodes, "node")}, ${out} out`);
   $("summary").className = out ? "out" : "closed";
   document.title = (out ? "✕ " + out + " out · " : "") + "holdfast";
 };

@@ -1,5 +1,5 @@
 // What is drawn: the strip of a node's past, and the rates of a service.
-import { draw, make, rate, say, span, times as counted } from "./words.js";
+import { draw, make, rate, say, span, times as often } from "./words.js";
 
 const PAST = 600_000; // milliseconds that a strip shows
 const WIDE = 120;
@@ -33,7 +33,7 @@ export class Strip {
     }
     if (out !== null) { parts.splice(1, 0, bar(out, now, "out")); times++; total += now - Math.max(out, from); }
     this.root.replaceChildren(...parts);
-    say(this.root, times ? `out ${counted(times)} in ten minutes, ${span(total)} in all; last: ${last}` : last ? "not out in ten minutes; last: " + last : "never out");
+    say(this.root, times ? `out ${often(times)} in ten minutes, ${span(total)} in all; last: ${last}` : last ? "not out in ten minutes; last: " + last : "never out");
     this.root.append(Object.assign(draw("title", {}), { textContent: this.root.getAttribute("aria-label") }));
   }
 }

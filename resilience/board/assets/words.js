@@ -26,7 +26,8 @@ export const span = (x) => {
   if (s < 3600) return Math.floor(s / 60) + " min " + Math.round(s % 60) + " s";
   return Math.floor(s / 3600) + " h " + Math.round(s % 3600 / 60) + " min";
 };
-export const times = (n) => n + (n === 1 ? " time" : " times");
+export const counted = (n, what) => n + " " + what + (n === 1 ? "" : "s");
+export const times = (n) => counted(n, "time");
 export const errors = (w) => w.failed + w.timedOut + w.rejected + w.shortCircuited;
 export const percentiles = (l) => l.count ? ms(l.p50Ms) + " / " + ms(l.p99Ms) : "–";
 export const number = (x) => Number.isInteger(x) ? String(x) : x.toPrecision(3);
