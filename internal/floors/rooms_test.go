@@ -21,6 +21,7 @@ const (
 	otel      = "go.opentelemetry.io/otel"
 	yaml      = "go.yaml.in/yaml/v3"
 	prom      = "github.com/prometheus/client_golang"
+	promModel = "github.com/prometheus/client_model"
 
 	anything = "*"
 )
@@ -74,7 +75,7 @@ var rooms = []room{
 	{floor: 4, path: "wrapper/idempotency/boltstore", nested: true, third: []string{bbolt}},
 	{floor: 4, path: "wrapper/idempotency/redisstore", nested: true, third: []string{redis}},
 	{floor: 4, path: "wrapper/otelwrap", nested: true, third: []string{otel}},
-	{floor: 4, path: "wrapper/promwrap", nested: true, third: []string{prom}},
+	{floor: 4, path: "wrapper/promwrap", nested: true, third: []string{prom}, tests: []string{promModel}},
 
 	{floor: 5, path: "benchmarks", tree: true, nested: true, third: []string{anything}},
 	{floor: 5, path: ".", third: []string{backoff}}, // the README's examples, as tests
