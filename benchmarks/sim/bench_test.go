@@ -19,7 +19,7 @@ func BenchmarkSim(b *testing.B) {
 			calls := 0
 			for b.Loop() {
 				r, err := Run(System{
-					Clients: 1000, Nodes: 100, Rate: 50_000, Warm: time.Second, Fault: 5 * time.Second, Recover: 4 * time.Second, Faults: c.faults,
+					Clients: 1000, Nodes: 100, Rate: 50_000, Warm: time.Second, Fault: 5 * time.Second, Recover: 14 * time.Second, Faults: c.faults,
 				}, 1)
 				if err != nil {
 					b.Fatal(err)

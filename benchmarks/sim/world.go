@@ -27,6 +27,7 @@ type world struct {
 	shares   []float64 // of the methods, summed up
 	highest  float64   // rate
 	due      int64
+	alarm    clock.Alarm // of the next arrival
 	arrive   func()
 	calls    uint64
 
@@ -120,7 +121,7 @@ func (w *world) next() {
 			return
 		}
 		w.due = int64(r.requests[w.calls].Due)
-		w.clk.AfterFunc(time.Duration(w.due-w.now()), w.arrive)
+		w.wait()
 		return
 	}
 	for {
@@ -134,7 +135,12 @@ func (w *world) next() {
 			break
 		}
 	}
-	w.clk.AfterFunc(time.Duration(w.due-w.now()), w.arrive)
+	w.wait()
+}
+
+// wait has the next call come when it is due.
+func (w *world) wait() {
+	w.alarm.Set(w.clk, w.begin+w.due, time.Duration(w.due-w.now()), w.arrive)
 }
 
 func (w *world) rate(at time.Duration) float64 {

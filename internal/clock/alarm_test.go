@@ -1,6 +1,7 @@
 package clock_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -99,5 +100,36 @@ func TestAlarmOnAVirtualClock(t *testing.T) {
 	v.RunUntil(v.Now().Add(time.Hour))
 	if b.calls != 1 || len(b.rang) != 1 || b.rang[0] != int64(time.Minute) {
 		t.Errorf("called %d times, rang at %v; want once, after a minute", b.calls, b.rang)
+	}
+}
+
+// On a virtual clock an alarm is set and cleared without allocations, and of
+// two instants the sooner counts.
+func TestAlarmOnAVirtualClockIsUsedAgain(t *testing.T) {
+	v := clock.NewVirtual(1)
+	var a clock.Alarm
+	var rang []int64
+	f := func() {
+		a.Rang()
+		rang = append(rang, v.Mono())
+	}
+	set := func(d time.Duration) { a.Set(v, v.Mono()+int64(d), d, f) }
+	set(time.Second)
+	a.Clear()
+	if n := testing.AllocsPerRun(100, func() {
+		set(time.Second)
+		a.Clear()
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	start := v.Mono()
+	set(time.Minute)
+	set(time.Second)
+	set(time.Hour)
+	v.Wait()
+	set(time.Millisecond)
+	v.Wait()
+	if want := []int64{start + int64(time.Second), start + int64(time.Second+time.Millisecond)}; !slices.Equal(rang, want) {
+		t.Errorf("rang at %v, want %v", rang, want)
 	}
 }

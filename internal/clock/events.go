@@ -34,6 +34,14 @@ func (h *timers) next() int64 {
 	return h.heap[0].at
 }
 
+// at returns when t is due, forever if it is not armed.
+func (h *timers) at(t *timer) int64 {
+	if t.pos == 0 {
+		return forever
+	}
+	return h.heap[t.pos-1].at
+}
+
 // arm schedules an unarmed t. The instant forever never comes: it costs nothing.
 func (h *timers) arm(t *timer, at int64) {
 	if at == forever {

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ Flags:
   -html FILE        write a page with the charts, which needs nothing else
   -svg FILE         write the timelines as one picture
   -validate DIR     results of holdfast bench: simulate what was measured, with -seeds of
-                    each run (default 20), and print a table of the two; exit 1 if a figure
+                    each run (default 10), and print a table of the two; exit 1 if a figure
                     differs by more than 15 % and is not within its interval
   -o FILE           where -validate writes the table (default: standard output)
 
@@ -112,7 +113,7 @@ func parseSim(args []string) (*simOptions, error) {
 	}
 	if o.seeds == 0 {
 		if o.seeds = 1; o.validate != "" {
-			o.seeds = 20
+			o.seeds = 10
 		}
 	}
 	return o, nil
@@ -220,7 +221,7 @@ func (o *simOptions) run(std cli.Streams) int {
 			jobs = append(jobs, job)
 		}
 	}
-	list, err := sim.RunAll(jobs, runtime.GOMAXPROCS(0))
+	list, err := sim.RunAll(jobs, atOnce(s.WithDefaults()))
 	if err != nil {
 		fmt.Fprintln(std.Err, "holdfast sim:", flags.OneLine(err))
 		return cli.Usage
@@ -231,6 +232,16 @@ func (o *simOptions) run(std cli.Streams) int {
 		o.page(o.svg, s, results, func(w io.Writer, r *report.Results, _ string) error { return report.WriteSVG(w, r) }),
 		o.print(std.Out, s, list, results),
 	))
+}
+
+// atOnce is how many runs there are at a time: large ones take all the memory
+// that is granted, some 600 bytes a client and node, and half of it again.
+func atOnce(s sim.System) int {
+	const pairs = 1_000_000
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(1800 << 20) // garbage is collected sooner, if need be
+	}
+	return max(1, min(runtime.GOMAXPROCS(0), pairs/(s.Clients*s.Nodes)))
 }
 
 func finish(std cli.Streams, err error) int {
