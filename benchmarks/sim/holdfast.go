@@ -33,8 +33,12 @@ func (w *world) maker() (func(int) (client, error), error) {
 		}
 	}
 	return func(i int) (client, error) {
+		var hears resilience.Observer
+		if w.observer != nil {
+			hears = w.observer(i)
+		}
 		c, err := resilience.New(resilience.Config{
-			Settings: w.sys.Client.Settings, Nodes: set, Clock: w.clk, OwnCut: true,
+			Settings: w.sys.Client.Settings, Nodes: set, Clock: w.clk, OwnCut: true, Observer: hears,
 			OnNode: func(e selector.Event) {
 				switch e.Kind {
 				case selector.Ejected:

@@ -80,7 +80,7 @@ func TestMeasureIsTheHarnesss(t *testing.T) {
 			plan := sc.Plan(pace).WithDefaults()
 			s := FromPlan(sc.Name, plan, false).WithDefaults()
 			s.Client.Stack = stack
-			w, err := newWorld(s, 7)
+			w, err := newWorld(s, 7, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/resilience"
 )
 
 // Result is what a run came to. Its metrics are those of `holdfast bench`, by
@@ -40,12 +41,16 @@ type Result struct {
 //
 // A run is single-threaded; runs do not share anything, and may go on at the
 // same time.
-func Run(s System, seed uint64) (*Result, error) {
+func Run(s System, seed uint64) (*Result, error) { return Watch(s, seed, nil) }
+
+// Watch is Run with observers: each of holdfast's clients, which are counted
+// from 0, has the one that observer returns for it.
+func Watch(s System, seed uint64, observer func(client int) resilience.Observer) (*Result, error) {
 	s = s.WithDefaults()
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	w, err := newWorld(s, seed)
+	w, err := newWorld(s, seed, observer)
 	if err != nil {
 		return nil, err
 	}

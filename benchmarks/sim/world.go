@@ -23,6 +23,8 @@ type world struct {
 	conns   conns
 	m       measure
 
+	observer func(client int) resilience.Observer // nil: nobody listens
+
 	arrivals stream
 	shares   []float64 // of the methods, summed up
 	highest  float64   // rate
@@ -60,11 +62,11 @@ type call struct {
 
 func (c *call) repeatable() bool { return c.w.sys.Methods[c.method].Kind.Repeatable() }
 
-func newWorld(s System, seed uint64) (*world, error) {
+func newWorld(s System, seed uint64, observer func(int) resilience.Observer) (*world, error) {
 	w := &world{
 		sys: s, seed: hash(seed), clk: clock.NewVirtual(seed), wire: max(0, int64(s.Wire)), times: timesOf(s.Service),
 		nodes: make([]node, s.Nodes), conns: conns{make([]uint8, s.Nodes*s.Clients), s.Clients},
-		arrivals: stream{seed: hash(seed, 1)}, highest: s.Rate,
+		arrivals: stream{seed: hash(seed, 1)}, highest: s.Rate, observer: observer,
 	}
 	w.begin = w.clk.Mono()
 	for i := range w.nodes {

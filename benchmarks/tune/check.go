@@ -168,14 +168,16 @@ func (r *Recommendation) Check(ctx context.Context, runs Runs) (*Check, error) {
 	return c, nil
 }
 
-// dominatedBy is a peer that is at least as good in both, and better in one: a
-// setting that does not eject is not better for having no false ejections.
+// dominatedBy is a peer that is at least as good in both, and better in one:
+// false ejections, and the time to eject, which is the median as everywhere in
+// the benchmarks. A setting that does not eject is not better for having no false
+// ejections.
 func dominatedBy(row Row, all []Row) string {
 	for _, o := range all {
-		if o.Name == row.Name || !slices.Contains(fivePeers, o.Name) || math.IsInf(float64(o.P99), 0) {
+		if o.Name == row.Name || !slices.Contains(fivePeers, o.Name) || math.IsInf(float64(o.P50), 0) {
 			continue
 		}
-		if o.Million <= row.Million && o.P99 <= row.P99 && (o.Million < row.Million || o.P99 < row.P99) {
+		if o.Million <= row.Million && o.P50 <= row.P50 && (o.Million < row.Million || o.P50 < row.P50) {
 			return o.Name
 		}
 	}

@@ -71,7 +71,7 @@ func TestCommandFromTrace(t *testing.T) {
 		t.Errorf("%d %s", code, out)
 	}
 	code, out, _ = command(t, path, "-seeds", "0")
-	for _, want := range []string{"A node that fails 30 %", "Why:", "What is normal:", "If something is otherwise", "What this cannot tell", "e^h, h = φ"} {
+	for _, want := range []string{"A node that fails 30 %", "Why:", "What is normal:", "If something is otherwise", "What this cannot tell", "e^h, with the least h"} {
 		if code != cli.Pass || !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

@@ -28,6 +28,11 @@ func Describe(s sim.System, source string) *Facts {
 	f.Normal = Rate{Value: bursts, Low: bursts, High: bursts}
 	f.Worst = NodeRate{Node: "each", Rate: f.Normal}
 	f.Latency = describedLatency(s)
+	if f.Bursty { // of a burst, what begins after its first failure counts again
+		late := max(0, usualBurst-f.Latency.P50).Seconds()
+		again := (1 - 1/f.BurstMean) * -math.Expm1(-pair*late)
+		f.Follow = []float64{max(bursts, again)}
+	}
 	if w := s.Service.Workers; w > 0 {
 		f.Spare = max(0, float64(s.Nodes*w)/(s.Rate*work*mean(serviceTimes(s.Service)).Seconds())-1)
 	}

@@ -28,8 +28,13 @@ type Facts struct {
 	BurstMean float64       `json:"burstMean"` // failures in one
 	Bursty    bool          `json:"bursty"`    // more than chance explains
 
+	// Follow is the share of the calls that fail, by how many calls there were
+	// since the last failure, where it is more than of all: failures that come
+	// in clusters, although bursts are counted once.
+	Follow []float64 `json:"follow,omitempty"`
+
 	// Dispersion is by how much the variance of failures in a stretch of calls
-	// exceeds that of independent ones, bursts counted once; 1 if not for sure.
+	// exceeds that of ones that only Follow ties together; at least 1.
 	Dispersion float64 `json:"dispersion"`
 
 	Latency Latency  `json:"latency"`

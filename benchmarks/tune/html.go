@@ -18,6 +18,7 @@ var page = template.Must(template.New("tune").Parse(pageText))
 // grid is a table.
 type grid struct {
 	Caption string
+	Wide    bool // its cells are text
 	Head    []string
 	Rows    [][]string
 }
@@ -38,7 +39,7 @@ type pageData struct {
 func WriteHTML(w io.Writer, r *Report) error {
 	d := &pageData{Report: r, Style: report.Style(), BrokenText: percent(r.Wishes.Broken), PerText: spell(r.Wishes.Per)}
 	d.normal()
-	d.Why = grid{Caption: "Each number, and where it comes from", Head: []string{"setting", "value", "formula", "in numbers"}}
+	d.Why = grid{Wide: true, Caption: "Each number, and where it comes from", Head: []string{"setting", "value", "formula", "in numbers"}}
 	for _, s := range r.Steps {
 		d.Why.add(s.Field, s.Value, s.Formula, s.With)
 	}
@@ -68,7 +69,7 @@ func (d *pageData) normal() {
 	n.add("failures of healthy nodes", f.Normal.measured())
 	n.add("of the worst node, at most (95 %)", fmt.Sprintf("%s (%s)", percent(f.Worst.High), f.Worst.Node))
 	n.add("failures in a burst", fmt.Sprintf("%.2f within %s", f.BurstMean, spell(f.Burst)))
-	n.add("dispersion of the rest", fmt.Sprintf("%.2f", f.Dispersion))
+	n.add("dispersion of the rest", fmt.Sprintf("%.2f%s", f.Dispersion, f.clusters()))
 	n.add("latency", fmt.Sprintf("p50 %s, p99 %s, p99.9 %s", spell(f.Latency.P50), spell(f.Latency.P99), spell(f.Latency.P999)))
 	if len(f.Incidents) > 0 {
 		g := &grid{Caption: fmt.Sprintf("Incidents, left out (%s of the calls)", percent(f.Masked)), Head: []string{"from", "for", "node", "failed"}}
@@ -103,7 +104,7 @@ func (d *pageData) checked(c *Check) {
 		a.add(fmt.Sprintf("%.3g", x.FalseAlarm), fmt.Sprintf("%.4g", x.Most), fmt.Sprint(x.False), fmt.Sprintf("%.3g", x.Healthy))
 	}
 	if len(c.Limits) > 0 {
-		d.LimitTable = &grid{Caption: "Measured: where what is assumed is not so", Head: []string{"if", "then"}}
+		d.LimitTable = &grid{Wide: true, Caption: "Measured: where what is assumed is not so", Head: []string{"if", "then"}}
 		for _, l := range c.Limits {
 			d.LimitTable.add(l.What, l.Result)
 		}

@@ -8,14 +8,18 @@ import (
 	"github.com/holdfast-go/holdfast/benchmarks/sim"
 )
 
-// planAlarms runs the recommended settings with lower thresholds, at which
-// false alarms can be counted: the recommended one has none in any run of
-// reasonable length.
+// planAlarms runs the recommended settings with lower thresholds, at nodes that
+// fail as often as is still normal: there false alarms can be counted. The
+// recommended one has none in any run of reasonable length.
 func (r *Recommendation) planAlarms(b *batch, s sim.System) (sum func() []Sparse) {
 	s.Faults, s.Warm, s.Fault = nil, s.Warm+3*s.Fault, time.Millisecond
+	s.Methods = append([]sim.Method(nil), s.Methods...)
+	for i := range s.Methods {
+		s.Methods[i].Errors, s.Methods[i].Burst = r.Settings.Ejection.Baseline, 1
+	}
 	var clients []sim.Client
 	var levels []float64
-	for _, a := range []float64{100, 1000, 10000} {
+	for _, a := range []float64{100, 300, 1000} {
 		if a <= r.Settings.Ejection.FalseAlarm {
 			c := sim.Client{Stack: sim.Holdfast, Settings: r.Settings}
 			c.Settings.Ejection.FalseAlarm = a
@@ -26,7 +30,8 @@ func (r *Recommendation) planAlarms(b *batch, s sim.System) (sum func() []Sparse
 	return func() (list []Sparse) {
 		for i, results := range j.byClient() {
 			row := rowOf("", s, results, 0)
-			most := row.Healthy * math.Pow(levels[i], -1/r.Facts.Dispersion)
+			e := clients[i].Settings.Ejection
+			most := row.Healthy * r.Facts.falseEjections(Wishes{Per: time.Second}, e, e.Baseline) / r.Facts.Rate
 			list = append(list, Sparse{FalseAlarm: levels[i], Healthy: row.Healthy, False: row.False, Most: most})
 		}
 		return list

@@ -43,6 +43,7 @@ func Measure(set *trace.Set, source string) *Facts {
 	m.count()
 	m.mask()
 	m.rates()
+	m.follow()
 	m.disperse()
 	m.latencies()
 	return m.f
@@ -224,12 +225,56 @@ func (m *measurement) rates() {
 	slices.SortStableFunc(m.f.Methods, func(a, b Method) int { return int(math.Copysign(1, b.Share-a.Share)) })
 }
 
+// lags are the ends of the ranges that Follow is measured in.
+var lags = []int{1, 2, 4, 8, 16, 32}
+
+// follow measures what comes after a failure.
+func (m *measurement) follow() {
+	calls, failures := make([]float64, len(lags)), make([]float64, len(lags))
+	for _, s := range m.streams {
+		since := math.Inf(1)
+		for _, i := range s.list {
+			a, slot, failed, ok := m.says(i)
+			if !ok || m.masked[a.Node][slot] {
+				continue
+			}
+			for k, end := range lags {
+				if since < float64(end) {
+					calls[k] += float64(a.Calls)
+					if failed {
+						failures[k]++
+					}
+					break
+				}
+			}
+			if since += float64(a.Calls); failed {
+				since = 0
+			}
+		}
+	}
+	p := m.f.Normal.Value
+	var list []float64
+	used := 0
+	for k, end := range lags {
+		rate := m.f.Worst.High
+		if x := calls[k] * p; failures[k] > x+2*math.Sqrt(x)+1 {
+			rate = max(rate, rateOf(failures[k], calls[k]).High)
+			used = end
+		}
+		for len(list) < end {
+			list = append(list, rate)
+		}
+	}
+	m.f.Follow = list[:used]
+}
+
 // stretch is over how many calls the dispersion is measured: about as many as
 // the ejector looks at.
 const stretch = 100
 
 // disperse measures the dispersion: the variance over the mean of the failures
-// in stretches of a client's calls at a node, less two standard errors.
+// in stretches of a client's calls at a node. It is 1 for independent ones, and
+// taken to be no less.
 func (m *measurement) disperse() {
 	var sum, squares, blocks float64
 	for _, s := range m.streams {
@@ -254,9 +299,7 @@ func (m *measurement) disperse() {
 	}
 	mean := sum / blocks
 	index := (squares/blocks - mean*mean) / mean
-	// The standard error of the index for Poisson counts.
-	err := math.Sqrt((2 + 1/mean) / blocks)
-	m.f.Dispersion = max(1, index-2*err)
+	m.f.Dispersion = max(1, index/m.f.explained())
 }
 
 // latencies sums up the attempts that did not fail.

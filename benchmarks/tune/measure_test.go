@@ -142,12 +142,12 @@ func TestMeasureIncidents(t *testing.T) {
 	within(t, "of all, in s", all.Seconds(), 30, 5)
 }
 
-// Failures that come in spells, too weak for an incident, show as dispersion.
+// Failures that come in spells, too weak for an incident, show in what follows a failure, or as dispersion.
 func TestMeasureDispersion(t *testing.T) {
 	m := made{clients: 2, nodes: 4, rate: 40, span: 1000 * time.Second, fail: .001}
 	m.ill = func(_ int, at time.Duration) float64 { return .02 * float64(int(at.Seconds()/4)%5/4) }
-	if f := Measure(m.set(4), "x"); f.Dispersion < 1.5 {
-		t.Errorf("dispersion %v, %d incidents", f.Dispersion, len(f.Incidents))
+	if f := Measure(m.set(4), "x"); f.Dispersion*f.explained() < 1.5 || len(f.Follow) == 0 {
+		t.Errorf("dispersion %v, follow %v, %d incidents", f.Dispersion, f.Follow, len(f.Incidents))
 	}
 }
 

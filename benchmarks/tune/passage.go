@@ -14,6 +14,10 @@ type ejector struct {
 	look     float64 // h
 	contrast float64 // h2
 	thin     float64 // share of the failures that are counted: bursts count once
+
+	// follow is q for the first calls after a failure, where failures come in
+	// clusters; q is for those after that.
+	follow []float64
 }
 
 // nodePeers are those the contrast sums over: the worst quarter is left out.
@@ -60,6 +64,7 @@ const (
 	longestWindow = 5000
 	longestRun    = 50000
 	negligible    = 1e-9
+	never         = 1e-25
 )
 
 // window is what becomes of a stretch of calls that begins with a failure:
@@ -74,33 +79,42 @@ func (e *ejector) window() (eject, end []float64) {
 		return []float64{1}, []float64{0}
 	}
 	eject, end = []float64{0}, []float64{0}
-	now := []float64{0, 1} // by number of failures
+	lags := len(e.follow) + 1
+	now := make([]float64, 2*lags) // by number of failures, and of calls since the last
+	now[lags] = 1
 	for n := 2; n <= longestWindow; n++ {
 		var out, back, left float64
-		next := make([]float64, len(now)+1)
-		for k, p := range now {
-			if p < negligible*negligible {
+		next := make([]float64, len(now)+lags)
+		for i, p := range now {
+			if p < never {
 				continue
 			}
+			k, lag := i/lags, i%lags
+			fails := q
+			if lag < len(e.follow) {
+				fails = e.follow[lag]
+			}
 			if score(k, n) <= 0 {
-				back += p * (1 - q)
+				back += p * (1 - fails)
 			} else {
-				next[k] += p * (1 - q)
+				next[k*lags+min(lag+1, lags-1)] += p * (1 - fails)
 			}
 			if judged(k+1, n) {
-				out += p * q
+				out += p * fails
 			} else {
-				next[k+1] += p * q
+				next[(k+1)*lags] += p * fails
 			}
 		}
 		eject, end = append(eject, out), append(end, back)
-		for len(next) > 1 && next[len(next)-1] < negligible*negligible {
-			next = next[:len(next)-1]
+		top := len(next)
+		for top > lags && next[top-1] < never {
+			top--
 		}
+		next = next[:(top+lags-1)/lags*lags]
 		for _, p := range next {
 			left += p
 		}
-		if now = next; left < negligible {
+		if now = next; left < 1e-20 {
 			break
 		}
 	}
@@ -184,6 +198,18 @@ func (e *ejector) times(at []float64, rate, latency float64) Tail {
 		Mean: calls.Mean/Number(rate*per) + Number(latency),
 		P50:  find(.5, float64(calls.P50)), P99: find(.99, float64(calls.P99)),
 	}
+}
+
+// falseRate is how often a call at a healthy node, whose calls fail with
+// probability q, ends in its ejection, at most: p is taken to be 0, so that its
+// peers have had the luck to have no failure meanwhile.
+func (e *ejector) falseRate() float64 {
+	eject, _ := e.window()
+	sum := 0.
+	for _, p := range eject {
+		sum += p
+	}
+	return e.q * sum
 }
 
 // exponent is ω: how the bound e^(ω·h) on the calls between two false looks

@@ -3,6 +3,7 @@ package tune
 import (
 	"fmt"
 	"math"
+	"sort"
 	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
@@ -15,6 +16,7 @@ const (
 	leastNormal  = .005 // below this failures are seldom independent
 	clearOf      = 4    // times that broken is above normal
 	readmitted   = .05  // of the nodes that are still broken
+	margin       = 10   // between what is tolerated and what is promised: failures are not quite independent
 	probeShare   = .01  // of a node's calls that may be probes while it is dead
 	usualShare   = .2   // Budget.Share
 	usualMaximum = .5   // Ejection.MaxShare
@@ -102,18 +104,13 @@ func (r *Recommendation) step(field, value, formula, with string, args ...any) {
 
 // ejection is thresholds: what is normal, what is broken, and how sure to be.
 func (r *Recommendation) ejection() {
-	f, w, e := r.Facts, r.Wishes, &r.Settings.Ejection
+	f, e := r.Facts, &r.Settings.Ejection
 	cut := f.cutBy(r.Settings)
 	e.Burst = f.Burst
 	e.Baseline = min(roundUp(max(f.Worst.High+cut, leastNormal)), .5)
 	r.step("ejection.baseline", percent(e.Baseline), "p0 = the 95 % bound of the failure rate of the worst healthy node, and what the attempt timeout cuts for nothing; at least 0.5 %",
 		"%s + %s; %s at %s", percent(f.Worst.High), percent(cut), f.Worst.measured(), f.Worst.Node)
-	calls := f.Rate * w.Per.Seconds()
-	a := calls / w.FalseEjections
-	e.FalseAlarm = min(max(roundUp(math.Pow(max(a, 1), f.Dispersion)), 100), 1e15)
-	r.step("ejection.falseAlarm", fmt.Sprintf("%.2g", e.FalseAlarm), "e^h, h = φ · ln(calls in the time / false ejections tolerated in it)",
-		"φ = %.2f, %.3g calls in %s, %g tolerated: h = %.1f", f.Dispersion, calls, spell(w.Per), w.FalseEjections, math.Log(e.FalseAlarm))
-	r.excess()
+	r.thresholds()
 	if f.Bursty {
 		r.step("ejection.burst", spell(e.Burst), "the time in which 95 % of what fails together does", "%.1f failures in a burst", f.BurstMean)
 	} else {
@@ -121,23 +118,43 @@ func (r *Recommendation) ejection() {
 	}
 }
 
-// excess is the one with which a broken node goes soonest. The best for the
-// score alone is what broken is above normal; the comparison with the peers, to
-// whom no more is believed than they have shown, is quicker to begin with less.
-func (r *Recommendation) excess() {
-	w, e := r.Wishes, &r.Settings.Ejection
+// thresholds are FalseAlarm and Excess: of the pairs that keep the promise, the
+// one with which a broken node goes soonest. The best Δ for the score alone is
+// what broken is above normal; the comparison with the peers, to whom no more
+// is believed than they have shown, is quicker with less.
+func (r *Recommendation) thresholds() {
+	f, w, e := r.Facts, r.Wishes, &r.Settings.Ejection
+	calls, p, target := f.Rate*w.Per.Seconds(), f.Worst.High+f.cutBy(r.Settings), w.FalseEjections/margin
 	most := min((w.Broken-e.Baseline)/(1-e.Baseline), .9)
-	best, soonest := 0., math.Inf(1)
+	best, soonest := *e, math.Inf(1)
 	for part := 10; part >= 2; part-- {
 		e.Excess = max(round(most*float64(part)/10, 3), .01)
-		if t := float64(Predict(r.Facts, w, r.Settings).Time.P99); t < .995*soonest {
-			best, soonest = e.Excess, t
+		i := sort.Search(len(alarms), func(i int) bool {
+			e.FalseAlarm = alarms[i]
+			return f.falseEjections(w, *e, p) <= target
+		})
+		e.FalseAlarm = alarms[min(i, len(alarms)-1)]
+		if t := float64(Predict(f, w, r.Settings).Time.P99); t < .995*soonest {
+			best, soonest = *e, t
 		}
 	}
-	e.Excess = best
+	*e = best
+	h, page := math.Log(e.FalseAlarm), f.Dispersion*math.Log(max(calls/w.FalseEjections, 1))
+	r.step("ejection.falseAlarm", fmt.Sprintf("%.2g", e.FalseAlarm),
+		"e^h, with the least h at which (calls in the time) · p · P(a window that begins with a failure ejects)^(1/φ) ≤ a tenth of what is tolerated",
+		"%.3g calls in %s, p = %s, φ = %.2f, %g tolerated: h = %.1f; Page's bound e^h on the calls between two looks would alone ask for h = %.1f",
+		calls, spell(w.Per), percent(p), f.Dispersion, w.FalseEjections, h, page)
 	r.step("ejection.excess", fmt.Sprint(e.Excess), "Δ = (q − p0) / (1 − p0), at most 0.9, or the part of it (0.2 to 1) that ejects soonest in 99 of 100",
-		"(%.4g − %.4g) / (1 − %.4g) × %.1f", w.Broken, e.Baseline, e.Baseline, best/most)
+		"(%.4g − %.4g) / (1 − %.4g) × %.1f", w.Broken, e.Baseline, e.Baseline, e.Excess/most)
 }
+
+// alarms are the values of FalseAlarm that are considered.
+var alarms = func() (list []float64) {
+	for i := range 53 {
+		list = append(list, round(math.Pow(10, 2+float64(i)/4), 2))
+	}
+	return list
+}()
 
 // timeout is the attempt's.
 func (r *Recommendation) timeout() {
@@ -223,30 +240,22 @@ func Predict(f *Facts, w Wishes, s resilience.Settings) Promise {
 	orElse(&e.Baseline, .02)
 	orElse(&e.Burst, usualBurst)
 	p := Promise{Settings: s}
-	inf := Number(math.Inf(1))
-	never := Tail{Mean: inf, P50: inf, P99: inf}
+	never := Tail{Mean: inf(), P50: inf(), P99: inf()}
 	if e.Off {
 		p.Calls, p.Time, p.Impossible = never, never, "ejection is off"
 		return p
 	}
-	h := math.Log(e.FalseAlarm)
 	cut := f.cutBy(s)
-	x := ejector{
-		q: w.Broken, p: f.Normal.Value + cut, peers: f.Nodes - 1, share: f.typicalShare(),
-		excess: e.Excess, baseline: e.Baseline, look: h, contrast: h / 2, thin: 1,
-	}
-	if x.peers >= 4 {
-		x.contrast = h * 2 / 3
-	}
+	x := f.ejector(e, w.Broken, f.Normal.Value*f.BurstMean+cut) // peers are counted raw
 	if e.Burst > 0 {
 		// A failure is not counted if another ended shortly before, while it
 		// was under way.
 		overlap := min(e.Burst, f.Latency.P50).Seconds()
 		x.thin = 1 / (1 + f.PairRate*w.Broken*overlap)
 	}
+	p.False = Number(f.falseEjections(w, e, f.Worst.High+cut))
 	a, c := x.weights()
-	omega := exponent(f.Worst.High+cut, a, c)
-	p.False = Number(f.Rate * w.Per.Seconds() * math.Exp(-omega*h/f.Dispersion))
+	p.Bound = Number(f.Rate * w.Per.Seconds() * math.Exp(-exponent(f.Worst.High+cut, a, c)*math.Log(e.FalseAlarm)/f.Dispersion))
 	if q, _ := x.observed(); q*a-(1-q)*c <= 0 {
 		p.Calls, p.Time = never, never
 		p.Impossible = fmt.Sprintf("at %s the score falls: its successes take away more than its failures add", percent(w.Broken))
@@ -255,19 +264,49 @@ func Predict(f *Facts, w Wishes, s resilience.Settings) Promise {
 	at := x.passage()
 	p.Calls = x.calls(at)
 	p.Time = x.times(at, f.PairRate, f.Latency.P99.Seconds())
+	// What the peers show varies, and the tail is where they show most.
+	x.p += 2 * math.Sqrt(x.p*f.variance()/(peerMemory*x.nodePeers()))
+	at = x.passage()
+	p.Calls.P99 = x.calls(at).P99
+	p.Time.P99 = x.times(at, f.PairRate, f.Latency.P99.Seconds()).P99
 	return p
 }
 
+// ejector is the one of settings (with their defaults filled in) at a node that
+// fails with probability q while its peers fail with probability p.
+func (f *Facts) ejector(e resilience.EjectionSettings, q, p float64) ejector {
+	h := math.Log(e.FalseAlarm)
+	x := ejector{
+		q: q, p: p, peers: f.Nodes - 1, share: f.typicalShare(),
+		excess: e.Excess, baseline: e.Baseline, look: h, contrast: h / 2, thin: 1,
+	}
+	if x.peers >= 4 {
+		x.contrast = h * 2 / 3
+	}
+	return x
+}
+
+// falseEjections are those to expect in Wishes.Per where nodes fail with
+// probability p, at most.
+func (f *Facts) falseEjections(w Wishes, e resilience.EjectionSettings, p float64) float64 {
+	if p <= 0 {
+		return 0
+	}
+	x := f.ejector(e, p, 0)
+	for _, rate := range f.Follow {
+		x.follow = append(x.follow, max(rate, p))
+	}
+	calls := f.Rate * w.Per.Seconds()
+	return calls * p * math.Pow(x.falseRate()/p, 1/f.Dispersion)
+}
+
 // cutBy is the share of the attempts at healthy nodes that settings cut, which
-// the ejector takes for failures. Attempts that take longer than all that were
-// seen are taken to be as many as the highest quantile leaves.
+// the ejector takes for failures. Beyond the quantiles that the data have, the
+// tail is taken to be Pareto's through the last two of them.
 func (f *Facts) cutBy(s resilience.Settings) float64 {
 	l := f.Latency
 	if s.AttemptTimeout <= 0 || len(l.Sample) == 0 {
 		return 0
-	}
-	if s.AttemptTimeout >= l.Bound {
-		return 1 - max(l.Tail, .99)
 	}
 	over := 0
 	for _, d := range l.Sample {
@@ -275,7 +314,15 @@ func (f *Facts) cutBy(s resilience.Settings) float64 {
 			over++
 		}
 	}
-	return max(float64(over)/float64(len(l.Sample)), 1-max(l.Tail, .99))
+	// Some of the highest are beyond the 99th percentile: not told apart.
+	if p := float64(over) / float64(len(l.Sample)); p > .01 || l.Tail == 0 {
+		return max(p, .005)
+	}
+	last, slope := max(l.Bound, l.P99), 2.
+	if l.Tail > .99 && last > l.P99 {
+		slope = math.Log(.01/(1-l.Tail)) / math.Log(float64(last)/float64(l.P99))
+	}
+	return min((1-l.Tail)*math.Pow(float64(s.AttemptTimeout)/float64(last), -slope), .01)
 }
 
 // measured is the rate with what it was measured from.
@@ -284,6 +331,24 @@ func (r Rate) measured() string {
 		return percent(r.Value) + " as described"
 	}
 	return fmt.Sprintf("%.0f bursts in %.0f calls: %s", r.Failures, r.Calls, percent(r.Value))
+}
+
+func inf() Number { return Number(math.Inf(1)) }
+
+// peerMemory is over how many of a peer's calls the ejector remembers.
+const peerMemory = 64
+
+// variance is by how much that of the failures in a stretch of calls exceeds
+// that of independent ones, one by one.
+func (f *Facts) variance() float64 { return f.explained() * f.Dispersion * f.BurstMean }
+
+// explained is that part of the dispersion that Follow is.
+func (f *Facts) explained() float64 {
+	sum := 1.
+	for _, p := range f.Follow {
+		sum += 2 * max(0, p-f.Normal.Value)
+	}
+	return sum
 }
 
 // typicalShare is the share of the calls that a call's method has, on average.

@@ -102,6 +102,14 @@ func thinned(list []Point, n int) (out []Point) {
 	return out
 }
 
+// clusters says what follows failures.
+func (f *Facts) clusters() string {
+	if len(f.Follow) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; after a failure the next call fails with up to %s, the next %d more often than others", percent(f.Follow[0]), len(f.Follow))
+}
+
 func (r *Report) facts(w io.Writer) {
 	f := r.Facts
 	fmt.Fprintf(w, "What is normal:\n")
@@ -112,7 +120,7 @@ func (r *Report) facts(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  traffic\t%.3g a second; of a client at a node %.3g (a tenth has less), median %.3g\n", f.Rate, f.PairRate, f.PairMedian)
 	fmt.Fprintf(w, "  failures\t%s; the worst node at most %s (95 %%)\n", f.Normal.measured(), percent(f.Worst.High))
-	fmt.Fprintf(w, "  bursts\t%.2f failures in one, dispersion %.2f\n", f.BurstMean, f.Dispersion)
+	fmt.Fprintf(w, "  bursts\t%.2f failures in one, dispersion %.2f%s\n", f.BurstMean, f.Dispersion, f.clusters())
 	fmt.Fprintf(w, "  latency\tp50 %s, p99 %s, p99.9 %s\n", spell(f.Latency.P50), spell(f.Latency.P99), spell(f.Latency.P999))
 	for i, in := range f.Incidents {
 		if i == 5 {

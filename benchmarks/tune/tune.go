@@ -90,6 +90,7 @@ type Step struct {
 type Promise struct {
 	Settings   resilience.Settings `json:"settings"`
 	False      Number              `json:"falseEjections"`       // expected in Wishes.Per, at most
+	Bound      Number              `json:"pageBound"`            // of looks that end in a comparison, by Page: coarser, and asks nothing of the peers
 	Calls      Tail                `json:"calls"`                // of a client at a node at the broken rate, until it ejects it
 	Time       Tail                `json:"seconds"`              // the same in time, at the traffic of Facts.PairRate
 	Impossible string              `json:"impossible,omitempty"` // why it never ejects at that rate

@@ -131,6 +131,22 @@ func (r *Recorder) Observe(e resilience.Event) {
 	}
 }
 
+// Of returns what a recorder records of an event, without the client's name;
+// false if that is nothing.
+func Of(e resilience.Event) (x Record, ok bool) {
+	if e.Kind != resilience.AttemptDone {
+		return x, false
+	}
+	x = Record{
+		Start: e.Start, Service: e.Service, Method: e.Method, Outcome: e.Outcome.Name, Result: e.Outcome.Node,
+		Latency: e.Elapsed, Attempt: e.Attempt, Calls: 1,
+	}
+	if e.Node != nil {
+		x.Node = e.Node.ID
+	}
+	return x, true
+}
+
 func (r *Recorder) takeFree(closed bool) *batch {
 	if closed {
 		return nil
