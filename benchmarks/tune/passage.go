@@ -8,12 +8,16 @@ import "math"
 type ejector struct {
 	q, p     float64
 	peers    int
-	share    float64 // of the calls that a typical method has
-	excess   float64 // Δ
+	shares   []float64 // of the calls, by method
+	excess   float64   // Δ
 	baseline float64
 	look     float64 // h
 	contrast float64 // h2
 	thin     float64 // share of the failures that are counted: bursts count once
+
+	// unlucky is by how many standard errors fewer calls the peers are taken to
+	// have had than their share.
+	unlucky float64
 
 	// follow is q for the first calls after a failure, where failures come in
 	// clusters; q is for those after that.
@@ -43,22 +47,28 @@ func (e *ejector) observed() (q, calls float64) {
 	return e.q * e.thin / seen, 1 / seen
 }
 
-// compare is D after k failures in a window of n calls.
+// compare is D after k failures in a window of n calls, which are spread over
+// the methods by their shares.
 func (e *ejector) compare(k, n float64) float64 {
-	peers := e.nodePeers() * n
+	peers := e.fewer(e.nodePeers() * n)
 	f := e.p * peers
 	u := math.Sqrt(f + .25)
 	pa := (f + .5 + u) / (peers + 1 + u)
-	fm, nm := f*e.share, peers*e.share
-	um := math.Sqrt(fm + .25)
-	p := max(pa, (fm+.5+um+2*pa)/(nm+3+um), e.normal())
-	p = min(max(p, 2*e.baseline), .999)
-	best := math.Inf(-1)
-	for _, d := range [...]float64{e.excess, .9} {
-		best = max(best, k*math.Log1p(d*(1-p)/p)+(n-k)*math.Log1p(-d))
+	small, large := (n-k)*math.Log1p(-e.excess), (n-k)*math.Log1p(-.9)
+	for _, share := range e.shares {
+		nm := e.fewer(e.nodePeers() * n * share)
+		fm := e.p * nm
+		um := math.Sqrt(fm + .25)
+		p := max(pa, (fm+.5+um+2*pa)/(nm+3+um), e.normal())
+		p = min(max(p, 2*e.baseline), .999)
+		small += k * share * math.Log1p(e.excess*(1-p)/p)
+		large += k * share * math.Log1p(.9*(1-p)/p)
 	}
-	return min(best, 2*(peers-f))
+	return min(max(small, large), 2*(peers-f))
 }
+
+// fewer is how many calls the peers are taken to have had of so many.
+func (e *ejector) fewer(n float64) float64 { return max(0, n-e.unlucky*math.Sqrt(n)) }
 
 const (
 	longestWindow = 5000
@@ -67,9 +77,10 @@ const (
 	never         = 1e-25
 )
 
-// window is what becomes of a stretch of calls that begins with a failure:
-// eject[i] is the probability that the call i+1 ends it by an ejection, end[i]
-// that it does by taking the score back to zero.
+// window is what becomes of a stretch of calls that begins with a failure at a
+// healthy node: eject[i] is the probability that the call i+1 ends it by an ejection, end[i]
+// that it does by taking the score back to zero. The score is not held at h while
+// the comparison says no, as the ejector does: it ejects no less.
 func (e *ejector) window() (eject, end []float64) {
 	q, _ := e.observed()
 	a, c := e.weights()
@@ -121,12 +132,68 @@ func (e *ejector) window() (eject, end []float64) {
 	return eject, end
 }
 
+// steps is how finely the score is told apart in stretch.
+const steps = 100
+
+// stretch is window at a broken node: with the score held at h while the
+// comparison says no, and without clusters. The score is counted in steps that
+// divide c; a and h are rounded so that it takes no less.
+func (e *ejector) stretch() (eject, end []float64) {
+	q, _ := e.observed()
+	a, c := e.weights()
+	down := math.Ceil(c / e.look * steps)
+	unit := c / down
+	up, top, fall := int(a/unit), int(math.Ceil(e.look/unit)), int(down)
+	width := top + 1
+	judged := func(k, n int) bool { return e.compare(float64(k), float64(n)) >= e.contrast }
+	if up >= top && judged(1, 1) {
+		return []float64{1}, []float64{0}
+	}
+	eject, end = []float64{0}, []float64{0}
+	now := make([]float64, 2*width) // by number of failures and score
+	now[width+min(up, top)] = 1
+	for n := 2; n <= longestWindow; n++ {
+		var out, back, left float64
+		next := make([]float64, len(now)+width)
+		for k := 0; k*width < len(now); k++ {
+			goes := judged(k+1, n)
+			for s := 1; s <= top; s++ {
+				p := now[k*width+s]
+				if p < 1e-15 {
+					continue
+				}
+				if s <= fall {
+					back += p * (1 - q)
+				} else {
+					next[k*width+s-fall] += p * (1 - q)
+				}
+				if s+up >= top && goes {
+					out += p * q
+				} else {
+					next[(k+1)*width+min(s+up, top)] += p * q
+				}
+			}
+		}
+		eject, end = append(eject, out), append(end, back)
+		last := 0
+		for i, p := range next {
+			if left += p; p >= 1e-15 {
+				last = i
+			}
+		}
+		if now = next[:(last/width+1)*width]; left < negligible {
+			break
+		}
+	}
+	return eject, end
+}
+
 // passage is the distribution of the number of calls until the ejection: at[i]
 // is the probability that it is the call i+1. A window opens at a failure while
 // the score is zero, and windows follow each other until one ejects.
 func (e *ejector) passage() []float64 {
 	q, _ := e.observed()
-	eject, end := e.window()
+	eject, end := e.stretch()
 	var at, opened []float64 // by call: a window's first failure
 	idle, done := 1., 0.
 	for i := 0; i < longestRun && done < 1-1e-5; i++ {

@@ -8,7 +8,7 @@ import (
 
 func defaults(q float64, peers int) ejector {
 	h := math.Log(1e6)
-	e := ejector{q: q, p: .001, peers: peers, share: .285, excess: 1. / 3, baseline: .02, look: h, contrast: h / 2, thin: 1}
+	e := ejector{q: q, p: .001, peers: peers, shares: []float64{.4, .25, .2, .15}, excess: 1. / 3, baseline: .02, look: h, contrast: h / 2, thin: 1}
 	if peers >= 4 {
 		e.contrast = h * 2 / 3
 	}
@@ -18,7 +18,7 @@ func defaults(q float64, peers int) ejector {
 // The exact passage against the same rules, drawn.
 func TestPassageIsThatOfItsRules(t *testing.T) {
 	for _, e := range []ejector{defaults(.3, 4), defaults(.5, 1), defaults(1, 4), {
-		q: .15, p: .01, peers: 9, share: 1, excess: .12, baseline: .02, look: 16, contrast: 10, thin: .8,
+		q: .15, p: .01, peers: 9, shares: []float64{1}, excess: .12, baseline: .02, look: 16, contrast: 10, thin: .8,
 	}} {
 		at := e.passage()
 		sum := 0.
@@ -32,7 +32,7 @@ func TestPassageIsThatOfItsRules(t *testing.T) {
 		a, c := e.weights()
 		drawn := make([]float64, len(at))
 		for range n {
-			k, m := 0, 0
+			k, m, s := 0, 0, 0.
 			for i := 0; i < len(at); i++ {
 				failed := r.Float64() < q
 				if m == 0 && !failed {
@@ -41,13 +41,17 @@ func TestPassageIsThatOfItsRules(t *testing.T) {
 				if m++; failed {
 					k++
 				}
-				s := float64(k)*a - float64(m-k)*c
-				if failed && s >= e.look && e.compare(float64(k), float64(m)) >= e.contrast {
-					drawn[i] += 1. / n
-					break
+				if !failed {
+					s -= c
+				} else if s += a; s >= e.look {
+					if e.compare(float64(k), float64(m)) >= e.contrast {
+						drawn[i] += 1. / n
+						break
+					}
+					s = e.look
 				}
 				if s <= 0 {
-					k, m = 0, 0
+					k, m, s = 0, 0, 0
 				}
 			}
 		}

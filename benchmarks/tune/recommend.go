@@ -265,6 +265,7 @@ func Predict(f *Facts, w Wishes, s resilience.Settings) Promise {
 	p.Calls = x.calls(at)
 	p.Time = x.times(at, f.PairRate, f.Latency.P99.Seconds())
 	// What the peers show varies, and the tail is where they show most.
+	x.unlucky = 1
 	x.p += 2 * math.Sqrt(x.p*f.variance()/(peerMemory*x.nodePeers()))
 	at = x.passage()
 	p.Calls.P99 = x.calls(at).P99
@@ -277,7 +278,7 @@ func Predict(f *Facts, w Wishes, s resilience.Settings) Promise {
 func (f *Facts) ejector(e resilience.EjectionSettings, q, p float64) ejector {
 	h := math.Log(e.FalseAlarm)
 	x := ejector{
-		q: q, p: p, peers: f.Nodes - 1, share: f.typicalShare(),
+		q: q, p: p, peers: f.Nodes - 1, shares: f.shares(),
 		excess: e.Excess, baseline: e.Baseline, look: h, contrast: h / 2, thin: 1,
 	}
 	if x.peers >= 4 {
@@ -351,14 +352,13 @@ func (f *Facts) explained() float64 {
 	return sum
 }
 
-// typicalShare is the share of the calls that a call's method has, on average.
-func (f *Facts) typicalShare() float64 {
-	sum := 0.
-	for _, m := range f.Methods {
-		sum += m.Share * m.Share
+// shares are the methods'.
+func (f *Facts) shares() (list []float64) {
+	for _, m := range f.methods() {
+		list = append(list, m.Share)
 	}
-	if sum == 0 {
-		return 1
+	if len(list) == 0 {
+		return []float64{1}
 	}
-	return sum
+	return list
 }
