@@ -41,7 +41,7 @@ const (
 	heldGoal   = .95 // of the systems hold the promise of false ejections
 	withinGoal = .95 // of the ejections, and of the systems, within the predicted p99
 	tolerated  = 1e5 // healthy calls for each false ejection: so many can be simulated
-	leastSeeds = 8   // runs
+	leastSeeds = 5   // runs
 	judgedFrom = 3.  // false ejections that are allowed: with fewer the systems are judged together
 )
 

@@ -9,7 +9,7 @@ import (
 // here on a few calls, so that the systems are judged together; in full by
 // go run ./benchmarks/cmd/acceptance.
 func TestAcceptance(t *testing.T) {
-	a := Acceptance{Calls: 20_000}
+	a := Acceptance{Calls: 15_000}
 	if testing.Short() {
 		a = Acceptance{Calls: 10_000, Systems: []uint64{101, 106, 113}}
 	}
