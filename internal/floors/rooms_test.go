@@ -67,7 +67,7 @@ var rooms = []room{
 	{floor: 4, path: "breaker/hystrix", third: []string{hystrix}}, // an engine, and commands that are clients
 	{floor: 4, path: "wrapper/httpwrap"},
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}, tests: []string{xnet}},
-	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}},
+	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}, tests: []string{hystrix}},
 	{floor: 4, path: "wrapper/connectwrap", nested: true, third: []string{connect, protobuf}},
 	{floor: 4, path: "wrapper/idempotency/storetest"},
 	{floor: 4, path: "wrapper/idempotency/sqlstore"},

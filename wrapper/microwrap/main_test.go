@@ -33,6 +33,10 @@ import (
 
 // The test binary plays the servers that are killed, too.
 func TestMain(m *testing.M) {
+	if os.Getenv(asUserAPI) != "" {
+		userAPI(os.Args[1])
+		return
+	}
 	if os.Getenv(asServer) != "" {
 		serve(os.Args[1], os.Args[2], os.Args[3])
 		return
