@@ -29,6 +29,25 @@ func leftUnsent() resilience.Outcome {
 	return o
 }
 
+// maxReplays is how often httpwrap lets net/http send an attempt again.
+const maxReplays = 3
+
+// attempt is one of a call at a node: an exchange, or several. net/http itself
+// sends a GET again whose connection, one that was kept, ends before the answer.
+func (w *world) attempt(ctx context.Context, c *call, index, number int, rc *resilience.Call) error {
+	for replays := 0; ; replays++ {
+		kept := *w.conns.at(c.client, index) > 0
+		err := w.exchange(ctx, c, index, number, rc)
+		if replays > 0 && errors.Is(err, errRefused) {
+			err = errReset // what came before may have been carried out
+		}
+		safe := w.sys.Methods[c.method].Kind == retry.Safe
+		if !safe || !kept || replays == maxReplays || !errors.Is(err, errReset) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // exchange is one attempt of a call at a node, on a connection that is kept
 // or made. rc is the attempt as our own client has it; nil: another's.
 func (w *world) exchange(ctx context.Context, c *call, index, number int, rc *resilience.Call) error {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
 	"github.com/holdfast-go/holdfast/internal/clock"
-	"github.com/holdfast-go/holdfast/retry"
 )
 
 // Peers are the clients of other libraries that a run can be made with, as
@@ -152,18 +151,9 @@ func (p *peer) attempt(caller context.Context, c *call, node, number int) error 
 		ctx, cancel = p.w.clk.WithTimeout(caller, peerTimeout)
 		defer cancel()
 	}
-	for {
-		kept := *p.w.conns.at(c.client, node) > 0
-		err := p.w.exchange(ctx, c, node, number, nil)
-		// net/http itself sends a GET again whose connection, one that was
-		// kept, ends before the answer.
-		replays := kept && errors.Is(err, errReset) && p.w.sys.Methods[c.method].Kind == retry.Safe
-		switch {
-		case replays && ctx.Err() == nil:
-			continue
-		case err != nil && ctx.Err() != nil && caller.Err() == nil:
-			return errTimedOut
-		}
-		return err
+	err := p.w.attempt(ctx, c, node, number, nil)
+	if err != nil && ctx.Err() != nil && caller.Err() == nil {
+		return errTimedOut
 	}
+	return err
 }

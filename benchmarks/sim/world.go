@@ -188,7 +188,7 @@ func (w *world) newCall() *call {
 	c := &call{w: w}
 	c.run = c.make
 	c.attempt = func(ctx context.Context, rc *resilience.Call) error {
-		return w.exchange(ctx, c, nodeIndex(rc.Node.ID), rc.Attempt, rc)
+		return w.attempt(ctx, c, nodeIndex(rc.Node.ID), rc.Attempt, rc)
 	}
 	return c
 }
