@@ -31,7 +31,7 @@ type Comparison struct {
 	Runs      int             `json:"runs"`      // measured, valid
 	Measured  report.Interval `json:"measured"`  // their median
 	Simulated report.Interval `json:"simulated"` // the median of the runs, each the median of its seeds; from the 5th to the 95th percentile of all
-	Never     [2]float64      `json:"never"`     // share of the runs, measured and simulated, in which it did not happen
+	Never     [2]float64      `json:"never"`     // share of the runs in which it did not happen: as measured, and in most of their simulations
 	Agrees    bool            `json:"agrees"`    // within 15 %, or within the interval of what was measured
 }
 
@@ -160,7 +160,7 @@ func (v *Validation) compare(scenario, stack string, runs []*report.Run, results
 		row := Comparison{
 			Scenario: scenario, Stack: stack, Metric: c.name, Runs: len(runs),
 			Measured: report.MedianOf(measured), Simulated: rangeOf(report.MedianOf(medians).Value, simulated),
-			Never: [2]float64{1 - float64(len(measured))/float64(len(runs)), 1 - float64(len(simulated))/float64(len(results))},
+			Never: [2]float64{1 - float64(len(measured))/float64(len(runs)), 1 - float64(len(medians))/float64(len(runs))},
 		}
 		if row.Never == [2]float64{1, 1} { // it never happens, nor should it
 			continue
