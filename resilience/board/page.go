@@ -52,22 +52,32 @@ type live struct {
 }
 
 // serveLive streams to the page: "state" events, which are a [State] without
-// its log, and "log" events, which are the entries that are new.
+// its log, and "log" events, which are the entries that are new. A state comes
+// each second, and once in between if something happens: a storm of events
+// makes two states a second, and no more.
 func (b *streams) serveLive(w http.ResponseWriter, r *http.Request, l *live) {
 	const perSecond = int64(time.Second / liveStep)
-	heard, last := uint64(0), int64(-1)
+	heard, last, early := uint64(0), int64(-1), int64(-1)
 	b.stream(w, r, liveStep, func(step int64) []byte {
-		entries := l.log.since(heard)
-		if len(entries) == 0 && step/perSecond == last {
-			return nil
+		entries, second := l.log.since(heard), step/perSecond
+		var data []byte
+		if len(entries) > 0 {
+			heard = entries[len(entries)-1].ID
+			data = event("log", entries)
 		}
-		last = step / perSecond
+		switch {
+		case second != last:
+			last = second
+		case len(entries) > 0 && second != early:
+			early = second
+		default:
+			return data
+		}
 		frame := l.frames.of(step, func() []byte { return event("state", l.state()) })
-		if len(entries) == 0 {
+		if data == nil {
 			return frame
 		}
-		heard = entries[len(entries)-1].ID
-		return append(event("log", entries), frame...)
+		return append(data, frame...)
 	})
 }
 

@@ -66,6 +66,15 @@ func TestLiveStream(t *testing.T) {
 		if n := st.Services[0].Nodes[1]; !n.Ejected || n.LastEjection == nil {
 			t.Errorf("%+v", n)
 		}
+		// What happens next is told as soon, and shown with the second: no more
+		// than two states come in one.
+		go func() {
+			time.Sleep(1300*time.Millisecond - time.Since(begin))
+			if err := c.Selector().Readmit("10.0.0.2:8080", "for the test"); err != nil {
+				t.Error(err)
+			}
+		}()
+		next("log", 1500*time.Millisecond, &entries)
 		next("state", 2*time.Second, &st)
 	})
 }
