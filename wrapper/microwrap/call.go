@@ -41,7 +41,7 @@ func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...
 	for _, opt := range opts {
 		opt(&co)
 	}
-	if c.proxy || len(co.Address) > 0 || len(co.SelectOptions) > 0 {
+	if c.proxy || len(co.SelectOptions) > 0 {
 		return c.Client.Call(ctx, req, rsp, opts...)
 	}
 	t, err := c.through(o.Transport)
@@ -53,7 +53,10 @@ func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...
 		ctx, cancel = context.WithTimeout(ctx, co.RequestTimeout)
 		defer cancel()
 	}
-	s, err := c.service(ctx, req.Service())
+	s, err := c.service(ctx, req.Service(), co.Address)
+	if errors.Is(err, errTooMany) {
+		return c.Client.Call(ctx, req, rsp, opts...)
+	}
 	if err != nil {
 		return unavailable(req, err)
 	}

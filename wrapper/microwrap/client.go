@@ -3,6 +3,8 @@ package microwrap
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 
 	"go-micro.dev/v5/client"
@@ -26,6 +28,7 @@ type Client struct {
 	mu        sync.Mutex // everything below
 	transport *Transport
 	services  map[string]*service
+	lists     int // of them, those at addresses that calls have given
 	closed    bool
 }
 
@@ -42,7 +45,9 @@ func newClient(cfg Config, wrong error, next client.Client) *Client {
 
 // service is one that was called.
 type service struct {
+	key    string
 	name   string
+	given  []string // addresses, by the call; nil: the registry's
 	client *resilience.Client
 	source *RegistrySource // nil: the nodes come from elsewhere
 	ready  chan struct{}   // closed when client or err is set
@@ -64,7 +69,7 @@ func (c *Client) Init(opts ...client.Option) error {
 	}
 	c.mu.Lock()
 	old := c.services
-	c.services = make(map[string]*service)
+	c.services, c.lists = make(map[string]*service), 0
 	c.mu.Unlock()
 	return closeAll(old)
 }
@@ -80,8 +85,8 @@ func registryOf(c client.Client) registry.Registry {
 	return o.Registry
 }
 
-// Resilience is the client of a service, for its status, settings and
-// updates; nil until the service is first called. Close it through the
+// Resilience is the client of a service at the registry's nodes, for its
+// status, settings and updates; nil until the service is first called. Close it through the
 // [Client].
 func (c *Client) Resilience(name string) *resilience.Client {
 	c.mu.Lock()
@@ -149,19 +154,20 @@ func (c *Client) through(current transport.Transport) (*Transport, error) {
 	return t, nil
 }
 
-// service returns the named one, made at its first call. What cannot be made
-// is tried again by the next call.
-func (c *Client) service(ctx context.Context, name string) (*service, error) {
-	c.mu.Lock()
-	s := c.services[name]
-	if s == nil && !c.closed {
-		s = &service{name: name, ready: make(chan struct{})}
-		c.services[name] = s
-		go c.make(s) // registries take no context
-	}
-	c.mu.Unlock()
-	if s == nil {
-		return nil, ErrClosed
+// maxLists bounds the lists of addresses that are remembered, since they come
+// with the calls.
+const maxLists = 64
+
+// errTooMany is that of a call with one list more: it is go-micro's.
+var errTooMany = errors.New("too many lists of addresses")
+
+// service returns the named one, or that at the addresses that the call has
+// given, made at its first call. What cannot be made is tried again by the next
+// call.
+func (c *Client) service(ctx context.Context, name string, addrs []string) (*service, error) {
+	s, err := c.known(name, addrs)
+	if err != nil {
+		return nil, err
 	}
 	select {
 	case <-s.ready:
@@ -175,6 +181,30 @@ func (c *Client) service(ctx context.Context, name string) (*service, error) {
 	return s, s.err
 }
 
+func (c *Client) known(name string, addrs []string) (*service, error) {
+	key := name
+	if len(addrs) > 0 {
+		key += "\x00" + strings.Join(addrs, "\x00")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.services[key]
+	switch {
+	case c.closed:
+		return nil, ErrClosed
+	case s != nil:
+		return s, nil
+	case len(addrs) > 0 && c.lists >= maxLists:
+		return nil, errTooMany
+	case len(addrs) > 0:
+		c.lists++
+	}
+	s = &service{key: key, name: name, given: slices.Clone(addrs), ready: make(chan struct{})}
+	c.services[key] = s
+	go c.make(s) // registries take no context
+	return s, nil
+}
+
 func (c *Client) make(s *service) {
 	err := c.build(s)
 	if orphan := c.made(s, err); orphan && err == nil {
@@ -186,11 +216,14 @@ func (c *Client) made(s *service, err error) (orphan bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.err = err
-	if orphan = c.services[s.name] != s; orphan && err == nil {
+	if orphan = c.services[s.key] != s; orphan && err == nil {
 		s.err = ErrClosed
 	}
 	if err != nil && !orphan {
-		delete(c.services, s.name)
+		delete(c.services, s.key)
+		if len(s.given) > 0 {
+			c.lists--
+		}
 	}
 	close(s.ready)
 	return orphan
@@ -204,7 +237,10 @@ func (c *Client) build(s *service) (err error) {
 	if sc.Service == "" {
 		sc.Service = s.name
 	}
-	if sc.Nodes == nil {
+	switch {
+	case len(s.given) > 0:
+		sc.Nodes = s.fixed()
+	case sc.Nodes == nil:
 		s.source = &RegistrySource{Registry: registryOf(c.Client), Service: s.name}
 		sc.Nodes = s.source
 	}
@@ -224,6 +260,19 @@ func (c *Client) build(s *service) (err error) {
 		s.addrs[status.Node.Addr] = true
 	}
 	return nil
+}
+
+// fixed are the nodes at the addresses that a call has given, as go-micro takes
+// them.
+func (s *service) fixed() selector.Source {
+	meta := map[string]string{"protocol": "mucp"}
+	var nodes []selector.Node
+	for i, addr := range s.given {
+		if !slices.Contains(s.given[:i], addr) {
+			nodes = append(nodes, selector.Node{Addr: addr, Meta: meta})
+		}
+	}
+	return selector.Static(nodes...)
 }
 
 // hear learns from the selector which connections to drop.

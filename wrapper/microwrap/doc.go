@@ -8,9 +8,10 @@
 //
 // The client's own retries are off in calls that the wrapper makes; of its
 // options it takes the transport, the registry, the codecs, the call wrappers,
-// RequestTimeout (where the context has no deadline) and DialTimeout. Streams,
-// publications, and calls with addresses, select options or a MICRO_PROXY of
-// their own are the client's as they were.
+// RequestTimeout (where the context has no deadline) and DialTimeout. A call's
+// own addresses (client.WithAddress) are nodes like any others, for up to 64
+// such lists. Streams, publications, and calls with select options, a MICRO_PROXY
+// or one list more are the client's as they were.
 //
 // # What is tried again
 //
