@@ -63,7 +63,7 @@ func Bench(ctx context.Context, cfg BenchConfig) (*Run, error) {
 	if info.Unavailable != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Stack.Name(), info.Unavailable)
 	}
-	exe, err := os.Executable()
+	exe, err := executable(ctx, cfg.Stack)
 	if err != nil {
 		return nil, err
 	}

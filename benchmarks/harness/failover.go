@@ -127,10 +127,6 @@ func Failover(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	names := append([]string{roleGateway, roleUserAPI}, instanceNames(cfg.Nodes)...)
 	if cfg.Board != nil {
 		names = append(names, "board")
@@ -146,6 +142,10 @@ func Failover(ctx context.Context, cfg Config) (*Report, error) {
 		DurationMs: ms(cfg.Duration), WorkMs: ms(cfg.Work), TimeoutMs: ms(cfg.Timeout),
 	}
 	for _, stack := range cfg.Stacks {
+		exe, err := executable(ctx, stack)
+		if err != nil {
+			return nil, err
+		}
 		s, err := runStack(ctx, &cfg, stack, exe, ports, arrivals)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", stack.Name(), err)

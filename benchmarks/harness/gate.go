@@ -80,7 +80,7 @@ func (g *gate) refuse() error {
 	err := g.swap(nil)
 	var idle []*gateConn
 	for c := range g.conns {
-		if !c.busy {
+		if !c.busy && c.more == 0 {
 			idle = append(idle, c)
 		}
 	}
@@ -135,6 +135,31 @@ func (g *gate) afterWrite(peer string, f func()) {
 	c.then = f
 }
 
+// serving says that a request from peer is being served, until done is called
+// and its answer written.
+func (g *gate) serving(peer string) (done func()) {
+	c := g.find(peer)
+	if c == nil {
+		return func() {}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.more++
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		c.more--
+		c.busy = true // the answer is on its way
+	}
+}
+
+// open reports whether the port is.
+func (g *gate) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.listener != nil
+}
+
 func (g *gate) find(peer string) *gateConn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -163,6 +188,7 @@ type gateConn struct {
 	net.Conn
 	gate *gate
 	busy bool   // a request was read and no answer written; under gate.mu
+	more int    // requests being served, where there may be several at once; under gate.mu
 	then func() // what the next write is followed by; under gate.mu
 	end  sync.Once
 }
@@ -172,7 +198,7 @@ type gateConn struct {
 func (c *gateConn) leaving() bool {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
-	return c.gate.listener == nil && !c.busy
+	return c.gate.listener == nil && !c.busy && c.more == 0
 }
 
 func (c *gateConn) Read(b []byte) (int, error) {

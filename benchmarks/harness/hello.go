@@ -76,6 +76,17 @@ func (h *Hello) Node() string { return h.node }
 // as such endpoints do.
 func (h *Hello) Healthy() bool { return !h.ending.Load() }
 
+// Open reports whether it takes new connections: it neither drains nor
+// refuses. A server whose connections live on, each with many requests, has to
+// say goodbye on them when it does not.
+func (h *Hello) Open() bool { return h.Healthy() && h.gate.open() }
+
+// Multiplexed is for servers that serve several requests of a connection at
+// once: it is to be called when one begins, and done when it ends, before its
+// answer is written. Without it a connection is taken to be idle after each
+// answer.
+func (h *Hello) Multiplexed(peer string) (done func()) { return h.gate.serving(peer) }
+
 // Serve carries out one attempt of a call and returns its answer, the node's
 // ID. It keeps the ledger. As many services do, it goes on when its caller has
 // gone.

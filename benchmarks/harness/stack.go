@@ -15,6 +15,7 @@ package harness
 import (
 	"context"
 	"net"
+	"os"
 	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
@@ -35,6 +36,23 @@ type Stack interface {
 	// client. It need not connect. A process may hold many clients, which
 	// share nothing.
 	Dial(cfg ClientConfig) (Client, error)
+}
+
+// Elsewhere is a Stack of another program than this one, since what it needs
+// would slow the build of everybody's: that program hands [RoleCommand] to
+// [RunRole] with a Stack of the same name. Here only its name and Info are used.
+type Elsewhere interface {
+	Stack
+	// Program returns the path of the program, built by now.
+	Program(ctx context.Context) (path string, err error)
+}
+
+// executable is the program whose processes a stack runs in.
+func executable(ctx context.Context, s Stack) (string, error) {
+	if e, ok := s.(Elsewhere); ok {
+		return e.Program(ctx)
+	}
+	return os.Executable()
 }
 
 // Info is what lists and reports print of a stack.

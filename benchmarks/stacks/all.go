@@ -1,6 +1,9 @@
 package stacks
 
-import "github.com/holdfast-go/holdfast/benchmarks/harness"
+import (
+	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/grpcsettings"
+)
 
 // All are the stacks that [harness.Bench] can run, in the order of reports.
 // A new one is a file here with a type that implements [harness.Stack], and a
@@ -16,8 +19,8 @@ func All() []harness.Stack {
 		Failsafe{},
 		GoMicro{},
 		GoMicroHoldfast{},
-		grpcOutlier,
-		holdfastGRPC,
+		grpcStack(grpcsettings.Outlier),
+		grpcStack(grpcsettings.Holdfast),
 		HAProxy{},
 		Nginx{},
 	}

@@ -57,6 +57,18 @@ func Example() {
 	// SERVING <nil>
 }
 
+// Nodes are what a name in DNS resolves to.
+func ExampleDialOptions() {
+	creds := grpc.WithTransportCredentials(insecure.NewCredentials())
+	conn, err := grpc.NewClient("dns:///users:50051", append(grpcwrap.DialOptions(grpcwrap.Config{}), creds)...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing to be done about it
+	fmt.Println(conn.Target())
+	// Output: dns:///users:50051
+}
+
 // Settings of the service and of its methods, whose names are gRPC's.
 func ExampleNew() {
 	client, err := grpcwrap.New(grpcwrap.Config{
