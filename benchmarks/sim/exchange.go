@@ -221,18 +221,13 @@ func (j *job) giveUp(ctx context.Context) error {
 // leave is a caller that gives up. A node that is at work goes on.
 func (n *node) leave(j *job) {
 	j.given = true
-	switch j.state {
-	case dialing:
+	switch {
+	case j.state == dialing:
 		j.drop()
-	case over, reset:
+	case j.state == reset || n.answered(j, n.w.now()):
 		n.settle(j)
-	case running:
-		if j.alarm == nil && (n.stopped == 0 || j.finish <= n.w.now()) {
-			j.alarm = n.w.clk.AfterFunc(time.Duration(max(j.finish-n.w.now(), 0)), func() {
-				j.alarm = nil
-				n.settle(j)
-			})
-		}
+	case j.state == running && n.workers == 0 && !j.frozen:
+		n.work(j)
 	}
 }
 

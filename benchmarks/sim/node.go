@@ -16,11 +16,14 @@ type node struct {
 	index int
 
 	// What the script has done to it; each counts, since faults may overlap.
+	// All but down and cut end with the process.
 	down, refusing, stopped int
 	ending                  int     // it drains: answers say that the connection ends
 	cut                     float64 // share of the clients that do not reach it
 	ill                     illness
-	illOf                   int // the fault that made it ill; 0: none
+	illOf                   int            // the fault that made it ill; 0: none
+	process                 uint32         // counts them
+	held                    map[int]uint32 // by fault: to which process it is done; none: to none
 
 	life    uint32 // connections are of one life of the node
 	workers int    // that there are now; 0: no bound
@@ -59,6 +62,7 @@ type job struct {
 	cutOff  bool          // by its timeout
 
 	state    state
+	frozen   bool  // running, in a node that is stopped
 	begun    int64 // when the node sees it
 	finish   int64 // when the node is done with it
 	effectAt int64
@@ -156,31 +160,37 @@ func (n *node) enter(j *job) {
 // start begins the work on a job.
 func (n *node) start(j *job) {
 	w := n.w
+	from := max(w.now(), j.begun)
+	if j.fate == overloaded {
+		if j.state = over; j.given {
+			n.settle(j)
+		} else {
+			j.reply(from)
+		}
+		return
+	}
+	if n.workers > 0 {
+		n.busy++
+	}
 	j.state = running
 	m := &w.sys.Methods[j.call.method]
-	if j.fate != overloaded {
-		if n.workers > 0 {
-			n.busy++
-		}
-	}
-	work := int64(0)
-	if j.fate != overloaded {
-		work = n.luck(j, m)
-	}
+	work := n.luck(j, m)
 	j.effect = work > 0 && m.Kind != retry.Safe
-	from := max(w.now(), j.begun)
 	j.effectAt, j.finish = from+work/2, from+work
 	if j.effect && n.ill.die != "" {
 		n.light(j)
 	}
-	switch {
-	case n.workers > 0 && j.fate != overloaded:
-		n.watch(j)
-	case j.given:
-		j.alarm = w.clk.AfterFunc(time.Duration(j.finish-w.now()), func() { n.settle(j) })
-	default:
+	n.work(j)
+}
+
+// work has a job completed when it is finished. Where workers are not counted,
+// the caller does that, as long as there is one.
+func (n *node) work(j *job) {
+	if n.workers == 0 && !j.given {
 		j.reply(j.finish)
+		return
 	}
+	j.alarm = n.w.clk.AfterFunc(time.Duration(max(j.finish-n.w.now(), 0)), func() { n.complete(j) })
 }
 
 // luck draws what becomes of a job, and how long it takes.
@@ -201,11 +211,6 @@ func (n *node) luck(j *job, m *Method) (work int64) {
 	return work
 }
 
-// watch has the job completed when it is finished.
-func (n *node) watch(j *job) {
-	j.alarm = n.w.clk.AfterFunc(time.Duration(j.finish-n.w.now()), func() { n.complete(j) })
-}
-
 // reply has the caller hear of a job that is finished then. It wakes one that
 // sleeps; one that is just sending will look.
 func (j *job) reply(finish int64) {
@@ -224,10 +229,12 @@ func (j *job) wake(at int64) {
 	j.caller.WakeIn(time.Duration(d))
 }
 
-// complete is a worker of a bounded node that is done with a job.
+// complete is the end of the work on a job.
 func (n *node) complete(j *job) {
 	j.alarm = nil
-	n.busy--
+	if n.workers > 0 {
+		n.busy--
+	}
 	if j.given {
 		n.settle(j)
 	} else {
@@ -248,11 +255,7 @@ func (n *node) admit() {
 
 // settle is the end of a job whose caller has gone, or has just been woken.
 func (n *node) settle(j *job) {
-	if j.alarm != nil {
-		j.alarm()
-		j.alarm = nil
-	}
-	if j.effect && j.fate != failsFirst && n.w.now() >= j.effectAt {
+	if j.effect {
 		n.w.apply(j)
 	}
 	n.jobs.remove(j)
@@ -319,36 +322,49 @@ func (n *node) burst(j *job, m *Method, fails func(uint64, float64)) {
 	}
 }
 
-// kill ends the process: what it works on is lost, connections break.
+// kill ends the process: what it works on is lost, connections break, and what
+// was done to it is over.
 func (n *node) kill() {
-	n.down++
+	if n.down++; n.down > 1 {
+		return
+	}
 	n.shut()
-	n.busy, n.waiting = 0, nil
 	now := n.w.now()
 	for j := n.jobs.first; j != nil; {
 		next := j.next
 		n.lose(j, now)
 		j = next
 	}
+	n.process++
+	n.busy, n.waiting = 0, nil
+	n.refusing, n.stopped, n.ending = 0, 0, 0
+	n.ill, n.illOf = illness{}, 0
 	clear(n.bursts)
+	n.resize()
 }
 
-// lose is a job of a process that ends.
+// answered reports whether the node has done with a job, whether or not its
+// caller has heard of it.
+func (n *node) answered(j *job, now int64) bool {
+	return j.state == over || j.state == running && n.workers == 0 && !j.frozen && j.finish <= now
+}
+
+// lose is a job of a process or a connection that ends.
 func (n *node) lose(j *job, now int64) {
-	if j.state == dialing || j.state == over || j.state == running && j.finish <= now && n.workers == 0 {
-		return // it is answered, or never came
+	if j.state == dialing || j.state == reset || n.answered(j, now) {
+		return
 	}
 	if j.alarm != nil {
 		j.alarm()
 		j.alarm = nil
 	}
-	if j.effect && j.fate != failsFirst && j.effectAt <= now {
+	if j.effect && !j.frozen && j.effectAt <= now {
 		n.w.apply(j)
 	}
 	if j.state != arrived && j.begun > now { // it was on the wire
 		n.w.m.unbegun(j)
 	}
-	j.effect = false
+	j.effect, j.frozen = false, false
 	j.state = reset
 	if j.given {
 		n.jobs.remove(j)
@@ -359,11 +375,11 @@ func (n *node) lose(j *job, now int64) {
 	j.wake(j.replyAt)
 }
 
-// start again: a process that knows nothing of before.
+// revive starts a process that knows nothing of before.
 func (n *node) revive() {
-	n.down--
-	n.shut()
-	n.resize()
+	if n.down--; n.down == 0 {
+		n.shut()
+	}
 }
 
 // shut ends idle connections, and makes those in use end after their answer.
@@ -380,18 +396,19 @@ func (n *node) refuse() {
 	now := n.w.now()
 	for j := n.jobs.first; j != nil; {
 		next := j.next
-		if j.state != dialing && j.begun > now {
+		if j.state != dialing && j.state != arrived && j.begun > now && !n.answered(j, now) {
 			n.unread(j)
 			n.lose(j, now)
 		}
 		j = next
 	}
+	n.admit()
 }
 
 // unread takes a job away from the workers.
 func (n *node) unread(j *job) {
 	switch {
-	case j.state == running && j.fate != overloaded && n.workers > 0:
+	case j.state == running && n.workers > 0:
 		n.busy--
 	case j.state == queued:
 		for i, x := range n.waiting {
@@ -410,49 +427,46 @@ func (n *node) stop() {
 	}
 	now := n.w.now()
 	for j := n.jobs.first; j != nil; j = j.next {
-		switch {
-		case j.state == running && j.finish > now:
-			if j.alarm != nil {
-				j.alarm()
-				j.alarm = nil
-			}
-			if n.workers == 0 || j.fate == overloaded {
-				j.replyAt = forever
-				j.wake(forever)
-			}
-		case j.state == queued && j.begun > now:
-			j.begun = now // it is in the socket
+		if j.state == running && j.finish > now {
+			n.freeze(j, now)
 		}
 	}
+}
+
+func (n *node) freeze(j *job, now int64) {
+	j.frozen = true
+	if j.alarm != nil {
+		j.alarm()
+		j.alarm = nil
+	}
+	if j.effect && j.effectAt <= now {
+		n.w.apply(j)
+	}
+	j.replyAt = forever
+	j.wake(forever)
 }
 
 // resume lets it go on: timers that ran out meanwhile have, as for any process
 // that was stopped.
 func (n *node) resume() {
-	if n.stopped--; n.stopped > 0 || n.down > 0 {
+	if n.stopped--; n.stopped > 0 {
 		return
 	}
+	n.admit()
 	now := n.w.now()
 	for j := n.jobs.first; j != nil; {
 		next := j.next
 		switch {
-		case j.state == running && j.replyAt == forever && j.alarm == nil:
-			j.finish = max(j.finish, now)
-			switch {
-			case n.workers > 0 && j.fate != overloaded:
-				n.watch(j)
-			case j.given:
-				j.alarm = n.w.clk.AfterFunc(time.Duration(j.finish-now), func() { n.settle(j) })
-			default:
-				j.reply(j.finish)
-			}
+		case j.frozen:
+			j.frozen = false
+			j.effectAt, j.finish = max(j.effectAt, now), max(j.finish, now)
+			n.work(j)
 		case j.state == arrived:
 			j.begun = now
 			n.enter(j)
 		}
 		j = next
 	}
-	n.admit()
 }
 
 // resize follows the illness.
@@ -486,7 +500,7 @@ const fuseTime = 300 * time.Millisecond
 func (n *node) arm() {
 	of := n.illOf
 	for j := n.jobs.first; j != nil; j = j.next {
-		if j.state == running && j.effect {
+		if j.state == running && j.effect && j.effectAt > n.w.now() {
 			n.light(j)
 		}
 	}
@@ -495,16 +509,17 @@ func (n *node) arm() {
 
 // light has the job kill the node at the point.
 func (n *node) light(j *job) {
-	now, of, at := n.w.now(), n.illOf, j.finish
+	of, at := n.illOf, j.finish
 	if n.ill.die != harness.AfterAnswer {
 		at = j.effectAt
 	}
-	if at < now {
-		return
-	}
 	before := n.ill.die == harness.BeforeEffect
-	n.w.clk.AfterFunc(time.Duration(at-now), func() {
-		if before && n.illOf == of && j.node == n && j.state == running {
+	c, number := j.call, j.number
+	n.w.clk.AfterFunc(time.Duration(at-n.w.now()), func() {
+		if j.call != c || j.number != number || j.node != n || j.frozen || j.state != running && j.state != over {
+			return // it came to another end
+		}
+		if before && n.illOf == of {
 			j.effect = false
 		}
 		n.blow(of)
@@ -516,7 +531,7 @@ func (n *node) blow(of int) {
 	if n.illOf != of || n.ill.die == "" {
 		return
 	}
-	n.ill.die = ""
 	n.w.m.died(n.index, of)
 	n.kill()
+	n.held[of] = n.process // it ends with the fault
 }

@@ -61,15 +61,28 @@ func (f *Fault) hits(nodes int) []int {
 // lameDuck is how long a node that drains says so before it refuses.
 const lameDuck = 200 * time.Millisecond
 
-// suffer begins a fault.
+// suffer begins a fault. What is done to a process is nothing where there is
+// none.
 func (n *node) suffer(f *Fault, id int) {
 	switch f.Do {
 	case Kill:
 		n.kill()
+		return
+	case Cut:
+		if n.cut = f.Share; n.cut == 0 {
+			n.cut = 1
+		}
+		return
+	}
+	if n.down > 0 {
+		return
+	}
+	n.held[id] = n.process
+	switch f.Do {
 	case Drain:
 		n.ending++
 		n.w.clk.AfterFunc(lameDuck, func() {
-			if n.ending > 0 {
+			if p, ok := n.held[id]; ok && p == n.process {
 				n.refuse()
 			}
 		})
@@ -77,10 +90,6 @@ func (n *node) suffer(f *Fault, id int) {
 		n.refuse()
 	case Stop:
 		n.stop()
-	case Cut:
-		if n.cut = f.Share; n.cut == 0 {
-			n.cut = 1
-		}
 	case Sicken:
 		n.ill, n.illOf = f.illness(), id
 		n.resize()
@@ -95,25 +104,31 @@ func (n *node) recover(f *Fault, id int) {
 	switch f.Do {
 	case Kill:
 		n.revive()
-	case Drain:
-		if n.ending--; n.refusing > 0 {
-			n.refusing--
-		}
-		n.shut()
+		return
+	case Cut:
+		n.cut = 0
+		n.tell()
+		return
+	}
+	if process, ok := n.held[id]; !ok || process != n.process {
+		return // it has ended since
+	}
+	delete(n.held, id)
+	switch f.Do {
+	case Drain: // another takes its place
+		n.kill()
+		n.revive()
 	case Refuse:
 		n.refusing--
 	case Stop:
 		n.resume()
-	case Cut:
-		n.cut = 0
-		n.tell()
 	case Sicken:
-		if f.Die != "" && n.down > 0 {
-			n.revive()
-		}
-		if n.illOf == id {
+		switch {
+		case n.illOf == id:
 			n.ill, n.illOf = illness{}, 0
 			n.resize()
+		case f.Die != "" && n.down > 0:
+			n.revive()
 		}
 	}
 }

@@ -70,7 +70,7 @@ func newWorld(s System, seed uint64, observer func(int) resilience.Observer) (*w
 	}
 	w.begin = w.clk.Mono()
 	for i := range w.nodes {
-		w.nodes[i] = node{w: w, index: i, workers: s.Service.Workers}
+		w.nodes[i] = node{w: w, index: i, workers: s.Service.Workers, held: map[int]uint32{}}
 	}
 	total := 0.0
 	for _, m := range s.Methods {
