@@ -2,8 +2,11 @@ package grpcwrap
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/base"
@@ -15,10 +18,13 @@ import (
 
 // tree is the balancer of one ClientConn, from one idle time to the next: a
 // subchannel for each node, all of them connected, as round_robin has it. It
-// chooses nothing: see Pick. gRPC calls it on one goroutine.
+// chooses nothing: see Pick. gRPC calls it on one goroutine, we renew
+// connections from others.
 type tree struct {
-	cc     balancer.ClientConn
-	c      *Client // nil until the first update, which names it
+	cc balancer.ClientConn
+	c  *Client // nil until the first update, which names it
+
+	mu     sync.Mutex // all below; gRPC's own locks are taken within it
 	states balancer.ConnectivityStateEvaluator
 	byNode map[string]*subchannel
 	live   int // subchannels that are ready
@@ -32,6 +38,7 @@ type subchannel struct {
 	state connectivity.State
 	shows atomic.Pointer[condition] // to Pick
 	gone  bool
+	made  int64 // as the client's clock tells
 }
 
 // condition is what a call meets that has chosen the node.
@@ -61,6 +68,19 @@ func (t *tree) UpdateClientConnState(s balancer.ClientConnState) error {
 		t.ResolverError(errNoEndpoints)
 		return balancer.ErrBadResolverState
 	}
+	t.adopt(nodes, addrs)
+	t.c.nodes.tell(nodes, nil) // listeners of others hear of it
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.showAll()
+	t.publish()
+	return nil
+}
+
+// adopt makes nodes the set, with the connections that there are.
+func (t *tree) adopt(nodes []selector.Node, addrs [][]resolver.Address) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	next := make(map[string]*subchannel, len(nodes))
 	for i := range nodes {
 		id := nodes[i].ID
@@ -80,12 +100,7 @@ func (t *tree) UpdateClientConnState(s balancer.ClientConnState) error {
 		}
 	}
 	t.c.pick.Store(&next)
-	t.c.nodes.tell(nodes, nil)
-	for _, sub := range next {
-		t.show(sub)
-	}
-	t.publish()
-	return nil
+	t.c.tree.Store(t)
 }
 
 // read makes nodes of endpoints: those that Config.Nodes has reported, or ones
@@ -112,7 +127,7 @@ func read(endpoints []resolver.Endpoint) (nodes []selector.Node, addrs [][]resol
 }
 
 func (t *tree) add(id string, addrs []resolver.Address) *subchannel {
-	sub := &subchannel{id: id, addrs: addrs, state: connectivity.Idle}
+	sub := &subchannel{id: id, addrs: addrs, state: connectivity.Idle, made: t.c.client.Clock().Mono()}
 	sub.shows.Store(connecting)
 	sc, err := t.cc.NewSubConn(addrs, balancer.NewSubConnOptions{ //nolint:staticcheck // SA1019: of several addresses, not as such
 		StateListener: func(s balancer.SubConnState) { t.changed(sub, s) },
@@ -139,6 +154,8 @@ func (t *tree) drop(sub *subchannel) {
 // changed hears of a subchannel. A node that was lost is ill until it is
 // ready again, however often it is being connected in between.
 func (t *tree) changed(sub *subchannel, s balancer.SubConnState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if sub.gone || s.ConnectivityState == connectivity.Shutdown {
 		return
 	}
@@ -158,23 +175,47 @@ func (t *tree) changed(sub *subchannel, s balancer.SubConnState) {
 		sub.sc.Connect()
 	}
 	t.states.RecordTransition(was, is)
-	first, last := false, false
+	before := t.live
 	switch {
 	case is == connectivity.Ready && was != is:
 		t.live++
-		first = t.live == 1
 	case was == connectivity.Ready && was != is:
 		t.live--
-		last = t.live == 0
 	}
-	if first || last { // what is fit for a call is another question now
-		for _, other := range t.byNode {
-			t.show(other)
-		}
+	if (before == 0) != (t.live == 0) { // what is fit for a call is another question now
+		t.showAll()
 	} else {
 		t.show(sub)
 	}
 	t.publish()
+}
+
+// renew gives a node another connection than the one it has had for at least
+// that long. What is under way on the old one goes on there.
+func (t *tree) renew(id string, least time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.byNode[id]
+	if old == nil || old.state != connectivity.Ready || time.Duration(t.c.client.Clock().Mono()-old.made) < least {
+		return
+	}
+	sub := t.add(id, old.addrs)
+	if sub == nil {
+		return
+	}
+	next := maps.Clone(t.byNode)
+	next[id] = sub
+	t.byNode = next
+	t.c.pick.Store(&next)
+	t.drop(old)
+	t.showAll()
+	t.publish()
+}
+
+func (t *tree) showAll() {
+	for _, sub := range t.byNode {
+		t.show(sub)
+	}
 }
 
 // show tells the selector whether the node can take calls: if it is connected,
@@ -199,6 +240,8 @@ func (t *tree) ResolverError(err error) {
 		return
 	}
 	t.c.nodes.tell(nil, err)
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.byNode) == 0 {
 		t.cc.UpdateState(balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: &picker{t.c}})
 	}
@@ -209,6 +252,8 @@ func (*tree) UpdateSubConnState(balancer.SubConn, balancer.SubConnState) {}
 
 // ExitIdle implements balancer.Balancer.
 func (t *tree) ExitIdle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, sub := range t.byNode {
 		if sub.state == connectivity.Idle {
 			sub.sc.Connect()
@@ -218,6 +263,8 @@ func (t *tree) ExitIdle() {
 
 // Close implements balancer.Balancer: the ClientConn is idle, or closed.
 func (t *tree) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, sub := range t.byNode {
 		sub.gone = true
 		sub.sc.Shutdown()
@@ -225,9 +272,7 @@ func (t *tree) Close() {
 	}
 	if t.c != nil {
 		t.live = 0
-		for _, sub := range t.byNode { // nothing is known until it is connected again
-			t.show(sub)
-		}
+		t.showAll() // nothing is known until it is connected again
 	}
 	t.byNode = nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/resilience"
+	"github.com/holdfast-go/holdfast/selector"
 )
 
 // Config describes what is put under a grpc.ClientConn. The zero Config is
@@ -57,6 +58,7 @@ type Client struct {
 	client *resilience.Client
 	nodes  nodes
 	pick   atomic.Pointer[map[string]*subchannel] // by the node's ID; nil: nothing was resolved yet
+	tree   atomic.Pointer[tree]                   // the latest
 	pushes pushes                                 // of Config.Nodes, to the resolver
 
 	id       uint64
@@ -91,6 +93,14 @@ func New(cfg Config) (*Client, error) {
 	}
 	rc := cfg.Config
 	rc.Nodes, rc.OwnCut = &c.nodes, true
+	rc.OnNode = func(e selector.Event) {
+		if e.Kind == selector.Ejected { // what is wrong may be the connection, which a probe would meet again
+			c.work.Go(func() { c.renew(e.Node.ID, 0) })
+		}
+		if cfg.OnNode != nil {
+			cfg.OnNode(e)
+		}
+	}
 	var err error
 	if c.client, err = resilience.New(rc); err != nil {
 		return nil, errors.Join(fmt.Errorf("grpcwrap: %w", err), c.pushes.close())
@@ -127,6 +137,13 @@ func (c *Client) DialOptions() []grpc.DialOption {
 		grpc.WithResolvers(builder{c}),
 		grpc.WithChainUnaryInterceptor(c.unary),
 		grpc.WithChainStreamInterceptor(c.stream),
+	}
+}
+
+// renew gives a node another connection.
+func (c *Client) renew(id string, least time.Duration) {
+	if t := c.tree.Load(); t != nil {
+		t.renew(id, least)
 	}
 }
 

@@ -3,6 +3,7 @@ package grpcwrap
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ type exchange struct {
 	key     string
 	expires time.Time // when the server forgets the key; zero: it has not said
 	tries   int
-	answer  error // of the last attempt, as gRPC returned it, if it was answered
+	tried   []*selector.Node // by attempts that were not turned away
+	answer  error            // of the last attempt, as gRPC returned it, if it was answered
 }
 
 // unaryCall is what a unary call needs on its way, used again.
@@ -73,9 +75,21 @@ func (u *unaryCall) attempt(ctx context.Context, call *resilience.Call) error {
 	defer a.ends()
 	a.bind(ctx, call)
 	a.tells = a.told(call)
+	u.revisit(call.Node)
 	err := u.invoker(a, u.method, u.req, u.reply, u.cc, u.opts...)
 	return u.judge(ctx, call, a, err)
 }
+
+// revisit gives a node that the call has tried another connection: the one
+// that there is may be what is wrong, and behind one address there may be
+// several servers. Calls that come together share it.
+func (x *exchange) revisit(n *selector.Node) {
+	if slices.Contains(x.tried, n) {
+		x.c.renew(n.ID, freshFor)
+	}
+}
+
+const freshFor = time.Second
 
 // begin sees to it that nodes are known: before the first call, gRPC has not
 // even asked the resolver. An attempt without a node waits for that as any RPC

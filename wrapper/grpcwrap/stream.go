@@ -148,6 +148,7 @@ func (s *stream) attempt(ctx context.Context, call *resilience.Call) error {
 	a := &attempt{c: s.c, node: call.Node, kind: call.Idempotency, stream: s}
 	unlink := a.bindStream(ctx, call)
 	a.tells = a.told(call)
+	s.revisit(call.Node)
 	kept := false
 	defer func() {
 		if !kept {
