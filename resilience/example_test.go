@@ -237,3 +237,36 @@ func ExampleClient_Update() {
 	// resilience: strategy "best": want "two-choices", "round-robin", "random" or "weighted"
 	// resilience: bulkhead -1: want 0 (no limit) or more calls at once
 }
+
+// Thresholds are tried on live calls before they are put into force: what they
+// would have done is told, and nothing is done.
+func ExampleClient_Shadow() {
+	client, err := resilience.New(resilience.Config{
+		Service: "users", Nodes: selector.Addrs("10.0.0.1:8080", "10.0.0.2:8080"),
+		Observer: resilience.ObserverFunc(func(e resilience.Event) {
+			if e.Kind == resilience.CandidateEvent && e.Change != nil {
+				fmt.Println(e.Node, "would have been", e.Change.Kind, "for at least", e.Change.OpenFor)
+			}
+		}),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = client.Close() }()
+	candidate := client.Settings()
+	candidate.Ejection.FalseAlarm = 1e4
+	if err := client.Shadow(&candidate); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 100 {
+		_ = client.Do(context.Background(), resilience.Safe("greet"), func(context.Context, *selector.Node) error { return nil })
+	}
+	for _, status := range client.Candidate().Selector.Nodes() {
+		fmt.Println(status.Node, status.Ejected)
+	}
+	// Output:
+	// 10.0.0.1:8080 false
+	// 10.0.0.2:8080 false
+}

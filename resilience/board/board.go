@@ -8,15 +8,17 @@
 //
 // and then /holdfast/ is a live page, /holdfast/state.json what it shows for
 // other readers ([State]), and /holdfast/hystrix.stream what a Hystrix dashboard
-// or Turbine reads. One board takes as many clients as there are; each names it
-// as its Observer. Unless Config.Read says otherwise, whoever reaches it reads
-// names, addresses and settings; nobody steers unless Config.Steer lets them.
+// or Turbine reads. [Gather] puts the boards of several processes side by side.
+// One board takes as many clients as there are; each names it as its Observer.
+// Unless Config.Read says otherwise, whoever reaches it reads names, addresses
+// and settings; nobody steers unless Config.Steer lets them.
 //
 // A call is counted once for its service and each attempt once for its node,
 // by two atomic additions and no allocation (the benchmarks have stack=holdfast
 // beside stack=holdfast-board). Nothing else happens while nobody looks: there
 // is no goroutine, and rolling windows are kept by those who count. What there
-// is to see is worked out once a second for all who look.
+// is to see is worked out once a second for all who look, and once more when
+// something happens.
 package board
 
 import (
