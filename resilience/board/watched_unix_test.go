@@ -52,7 +52,7 @@ func BenchmarkWatched(b *testing.B) {
 					b.Fatal("no event")
 				}
 				go func() {
-					for s.scan.Scan() { //nolint:revive // it is read, and that is all
+					for s.scan.Scan() {
 					}
 				}()
 			}
@@ -108,7 +108,7 @@ func BenchmarkObserve(b *testing.B) {
 			for range watchers {
 				s := openStream(b, server.URL+"/holdfast/state.stream")
 				go func() {
-					for s.scan.Scan() { //nolint:revive // it is read, and that is all
+					for s.scan.Scan() {
 					}
 				}()
 			}
