@@ -36,6 +36,9 @@ func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...
 	if c.wrong != nil {
 		return c.wrong
 	}
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok && a.x.req.Service() == req.Service() && a.x.req.Endpoint() == req.Endpoint() {
+		return c.Client.Call(ctx, req, rsp, opts...) // an attempt of another Client around this one
+	}
 	o := c.Client.Options()
 	co := o.CallOptions
 	for _, opt := range opts {
@@ -101,6 +104,8 @@ type attempt struct {
 	marked error // with its evidence
 }
 
+type attemptKey struct{}
+
 // attempt makes one.
 func (x *exchange) attempt(ctx context.Context, call *resilience.Call) error {
 	n := call.Node
@@ -120,7 +125,7 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 	x := a.x
 	x.t.begin(&a.flight)
 	defer x.t.land(&a.flight) // after a panic too
-	own, cancel := context.WithCancelCause(metadata.NewContext(ctx, a.told(ctx, call)))
+	own, cancel := context.WithCancelCause(context.WithValue(metadata.NewContext(ctx, a.told(ctx, call)), attemptKey{}, a))
 	defer cancel(nil)
 	a.cancel = cancel
 	a.until, _ = ctx.Deadline()

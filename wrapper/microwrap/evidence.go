@@ -37,18 +37,15 @@ func (t *Transport) judge(f *flight, err error, trust bool) resilience.Outcome {
 	if raw := f.raw.Load(); raw != nil && *raw != nil {
 		err = *raw // before anybody has put it into other words
 	}
-	return outcome(phase, err, t.carries.Load(), trust)
-}
-
-// outcome is what an attempt came to that ended in the phase, with err.
-func outcome(phase uint32, err error, carries, trust bool) resilience.Outcome {
 	switch {
 	case phase == answered && unreadable(err):
 		return garbled
 	case phase == answered:
 		return byCode(merrors.Parse(err.Error()).Code, trust)
-	case phase == sent, phase == entered && !carries:
+	case phase == sent:
 		return resilience.Ambiguous
+	case phase == entered && f.asked && f.conn.Load() == nil && (!t.carries.Load() || !unreadable(err)):
+		return resilience.Ambiguous // it went some other way, for all that is known
 	}
 	return unsent(err)
 }
@@ -79,7 +76,8 @@ const (
 	notDialled  = "connection error:"
 )
 
-// unreadable reports whether the answer could not be decoded.
+// unreadable reports whether the answer could not be decoded, or, where nothing
+// was sent, the request not encoded.
 func unreadable(err error) bool {
 	var e *merrors.Error // a server's is a string
 	return errors.As(err, &e) && (e.Id == codecID || e.Id == clientID)

@@ -16,6 +16,7 @@ var errOver = errors.New("the attempt is over: not sent")
 
 // flight is what is known of one attempt while go-micro makes it.
 type flight struct {
+	t     *Transport
 	id    string
 	fresh bool // take a new connection
 	phase atomic.Uint32
@@ -23,8 +24,9 @@ type flight struct {
 	raw   atomic.Pointer[error] // what go-micro's call returned
 	spent atomic.Int64          // retries that the server has made behind it
 
-	done bool // land was called
-	was  uint32
+	done  bool // land was called
+	was   uint32
+	asked bool // go-micro had a connection, and asked for the request
 
 	mu       sync.Mutex
 	encoding bool          // go-micro reads the request
@@ -49,10 +51,10 @@ func (f *flight) land() uint32 {
 	}
 	f.done, f.was = true, f.stop()
 	f.mu.Lock()
-	encoding := f.encoding
+	f.asked = f.encoding
 	f.encoding = true // from now on there is nothing to read: see request.Body
 	f.mu.Unlock()
-	if encoding && f.was == entered {
+	if f.asked && f.was == entered {
 		<-f.encoded // the request is the caller's again when the call returns
 	}
 	return f.was
@@ -83,7 +85,12 @@ func (f *flight) fly(ctx context.Context, next client.CallFunc, node *registry.N
 	if !f.phase.CompareAndSwap(waiting, entered) {
 		return errOver
 	}
-	err := next(ctx, node, &request{req, f}, rsp, opts)
+	md, _ := metadata.FromContext(ctx) // a copy
+	if md == nil {
+		md = make(metadata.Metadata)
+	}
+	md[flightName] = f.id
+	err := next(metadata.NewContext(ctx, md), node, &request{req, f}, rsp, opts)
 	f.raw.Store(&err)
 	f.doneEncoding()
 	return err
@@ -95,12 +102,7 @@ func (t *Transport) wrap(next client.CallFunc, failed func(*flight, error) error
 		f := new(flight)
 		t.begin(f)
 		defer t.land(f) // after a panic too
-		md, _ := metadata.FromContext(ctx)
-		if md == nil {
-			md = make(metadata.Metadata)
-		}
-		md[flightName] = f.id
-		if err := f.fly(metadata.NewContext(ctx, md), next, node, req, rsp, opts); err != nil {
+		if err := f.fly(ctx, next, node, req, rsp, opts); err != nil {
 			return failed(f, err)
 		}
 		return nil
@@ -117,8 +119,8 @@ type request struct {
 func (r *request) Body() any {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
-	if r.f.encoding {
-		return nil
+	if r.f.encoding && r.f.t.carries.Load() {
+		return nil // it is over; and the transport sends nothing for it
 	}
 	r.f.encoding = true
 	return r.Request.Body()

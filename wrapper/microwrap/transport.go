@@ -128,6 +128,7 @@ func (t *Transport) forget(c *conn) {
 
 // begin makes the flight of an attempt, which land ends.
 func (t *Transport) begin(f *flight) {
+	f.t = t
 	f.id = t.own + strconv.FormatUint(t.seq.Add(1), 36)
 	f.encoded = make(chan struct{})
 	t.flights.Store(f.id, f)

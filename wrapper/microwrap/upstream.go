@@ -29,7 +29,7 @@ const servedName = "Holdfast-Served"
 
 // foreign are the metadata that a handler's context has of the request that is
 // being served, and that say nothing about calls made inside.
-var foreign = [...]string{KeyName, attemptName, creditName, spentName, servedName}
+var foreign = [...]string{KeyName, attemptName, creditName, spentName, servedName, flightName}
 
 // told returns the metadata of one attempt: with what the server has to know of
 // the call's retries. Those of the attempt before may still be read: they are
@@ -45,7 +45,6 @@ func (a *attempt) told(ctx context.Context, call *resilience.Call) metadata.Meta
 	} else {
 		delete(md, creditName)
 	}
-	md[flightName] = a.id
 	return md
 }
 
