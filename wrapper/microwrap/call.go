@@ -3,11 +3,13 @@ package microwrap
 import (
 	"context"
 	"errors"
+	"net/http"
 	"reflect"
 	"slices"
 	"time"
 
 	"go-micro.dev/v5/client"
+	merrors "go-micro.dev/v5/errors"
 	"go-micro.dev/v5/metadata"
 	"go-micro.dev/v5/registry"
 
@@ -142,11 +144,25 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 		return nil // the answer was there, and go-micro has looked at the context first
 	}
 	a.abandon()
-	if cause := context.Cause(own); cause != nil && !errors.Is(err, cause) && a.raw.Load() == nil {
+	if a.timedOut() {
+		<-own.Done() // the same instant, which go-micro has noticed first
+	}
+	if cause := context.Cause(own); cause != nil && !errors.Is(err, cause) && (a.raw.Load() == nil || a.timedOut()) {
 		err = cause // go-micro only says that the context was cancelled
 	}
 	a.err, a.marked = err, a.judged(ctx, err)
 	return a.marked
+}
+
+// timedOut reports whether go-micro's call has ended at the caller's deadline by
+// a timer of its own.
+func (a *attempt) timedOut() bool {
+	raw := a.raw.Load()
+	if raw == nil || a.until.IsZero() || a.was != sent {
+		return false
+	}
+	var e *merrors.Error // a server's is a string
+	return errors.As(*raw, &e) && e.Id == clientID && e.Code == http.StatusRequestTimeout
 }
 
 // judged is err with the attempt's evidence.

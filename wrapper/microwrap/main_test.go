@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,14 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
 		serve(os.Args[1], os.Args[2], os.Args[3])
 		return
+	}
+	// go-micro's configuration, which package micro brings along, has goroutines
+	// of its own, and starts one of them late.
+	buf := make([]byte, 1<<20)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) {
+		if strings.Contains(string(buf[:runtime.Stack(buf, true)]), "created by go-micro.dev/v5/config.(*config).run in goroutine") {
+			break
+		}
 	}
 	leaktest.Main(m)
 }

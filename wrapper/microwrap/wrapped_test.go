@@ -127,8 +127,13 @@ func TestWrappedTwice(t *testing.T) {
 	wrap := microwrap.New(microwrap.Config{})
 	inner := wrap(bare(at(free(t), free(t)), client.Transport(tr)))
 	c := wrap(inner).(*microwrap.Client)
-	if _, err := call(t, c, "Hello.Register", Request{}); err == nil || resilience.IsAmbiguous(err) || dials.Load() != 3 {
+	_, err := call(t, c, "Hello.Register", Request{})
+	if err == nil || resilience.IsAmbiguous(err) || dials.Load() != 3 {
 		t.Errorf("%d dials, want 3; %v", dials.Load(), err)
+	}
+	var e, within *microwrap.Error
+	if !errors.As(err, &e) || errors.As(e.Call.Err, &within) {
+		t.Errorf("%v: want one that is not in another", err)
 	}
 	if err := errors.Join(c.Close(), inner.(*microwrap.Client).Close()); err != nil {
 		t.Error(err)
