@@ -37,6 +37,7 @@ type attempt struct {
 	replays int  // how often it did; set when it has returned
 
 	resp    *http.Response
+	status  int   // which it stands for
 	err     error // what resp is to the retries; nil: a success
 	body    body
 	held    selector.Held
@@ -70,6 +71,12 @@ func (a *attempt) run(ctx context.Context, call *resilience.Call) error {
 	a.startTrace()
 	resp, err := rt.RoundTrip(req)
 	a.stopTrace()
+	if err == nil {
+		a.status = resp.StatusCode
+		if of := x.s.t.cfg.Status; of != nil {
+			a.status = of(resp)
+		}
+	}
 	if err == nil && !a.keeps() {
 		resp.Body.Close()
 		err = a.lost(ctx)

@@ -68,6 +68,13 @@ type Config struct {
 	// change the values that are there, and be safe for concurrent use.
 	Header func(context.Context, http.Header)
 
+	// Status, if not nil, says which status a response stands for where it is
+	// not its own: a gRPC error comes with 200. The attempt is judged by it; the
+	// response is returned as it is. It may read ahead in the body, if it puts
+	// back what it has read; the settings' timeouts hold until it returns. It
+	// must be safe for concurrent use.
+	Status func(*http.Response) int
+
 	// Method names the operation of a request in settings, judgements and
 	// events; from a bounded set. Nil: the request's Pattern if it has one,
 	// else its HTTP method. It must be safe for concurrent use.

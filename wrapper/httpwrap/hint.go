@@ -19,11 +19,17 @@ func WithHint(ctx context.Context, hint resilience.Hint) context.Context {
 	return context.WithValue(ctx, hintKey{}, hint)
 }
 
+// HintOf returns the hint of a context, the zero Hint if it has none.
+func HintOf(ctx context.Context) resilience.Hint {
+	h, _ := ctx.Value(hintKey{}).(resilience.Hint)
+	return h
+}
+
 type hintKey struct{}
 
 // hint puts together what is known of a request, but for its key.
 func (s *service) hint(req *http.Request) resilience.Hint {
-	h, _ := req.Context().Value(hintKey{}).(resilience.Hint)
+	h := HintOf(req.Context())
 	if h.Method == "" {
 		h.Method = s.method(req)
 	}

@@ -31,7 +31,7 @@ func (a *attempt) answer(resp *http.Response, call *resilience.Call) error {
 			resp.Body = duplex{&a.body, w}
 		}
 	}
-	a.err = x.s.judge(resp)
+	a.err = x.s.judge(resp, a.status)
 	if x.key != "" {
 		a.err = a.keyed(call, a.err)
 	}

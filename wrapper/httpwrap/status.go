@@ -43,9 +43,9 @@ var marked = func() (list [200]error) {
 	return list
 }()
 
-// judge returns a response's error with its evidence; nil for a success.
-func (s *service) judge(resp *http.Response) error {
-	code := resp.StatusCode
+// judge returns the error of a response that stands for a status, with its
+// evidence; nil for a success.
+func (s *service) judge(resp *http.Response, code int) error {
 	o := byStatus(code)
 	if o.Name == resilience.Succeeded.Name {
 		return nil
