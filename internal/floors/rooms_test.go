@@ -68,7 +68,6 @@ var rooms = []room{
 	{floor: 4, path: "wrapper/httpwrap"},
 	{floor: 4, path: "wrapper/grpcwrap", nested: true, third: []string{grpc, protobuf}, tests: []string{xnet}},
 	{floor: 4, path: "wrapper/microwrap", nested: true, third: []string{goMicro}, tests: []string{hystrix}},
-	{floor: 4, path: "wrapper/connectwrap", nested: true, third: []string{connect, protobuf}},
 	{floor: 4, path: "wrapper/idempotency/storetest"},
 	{floor: 4, path: "wrapper/idempotency/sqlstore"},
 	{floor: 4, path: "wrapper/idempotency/sqlstore/dbtest", nested: true, tests: []string{pgx, sqlite}},
@@ -77,6 +76,8 @@ var rooms = []room{
 	{floor: 4, path: "wrapper/otelwrap", nested: true, third: []string{otel}},
 	{floor: 4, path: "wrapper/promwrap", nested: true, third: []string{prom}, tests: []string{promModel}},
 
-	{floor: 5, path: "benchmarks", tree: true, nested: true, third: []string{anything}},
-	{floor: 5, path: ".", third: []string{backoff}}, // the README's examples, as tests
+	{floor: 5, path: "wrapper/connectwrap", nested: true, third: []string{connect, protobuf}}, // on httpwrap, which has the evidence
+
+	{floor: 6, path: "benchmarks", tree: true, nested: true, third: []string{anything}},
+	{floor: 6, path: ".", third: []string{backoff}}, // the README's examples, as tests
 }
