@@ -124,6 +124,12 @@ func (d *pageData) choices() {
 		}
 		d.FrontTable.add(fmt.Sprintf("%.3g", p.FalseAlarm), fmt.Sprintf("%.3g", p.Excess), seconds(p.P99), amount(p.False), p.Name)
 	}
+	if d.Check != nil {
+		calls := d.Facts.Rate * d.Wishes.Per.Seconds() / 1e6
+		for i, row := range d.Check.Rows[min(2, len(d.Check.Rows)):] {
+			marks = append(marks, report.Mark{Name: row.Name, X: float64(row.P99), Y: row.Million * calls, Dot: i + 2})
+		}
+	}
 	d.Chart = report.Scatter("Time to eject and false ejections of possible settings", "time to eject, p99, in seconds", "false ejections in "+d.PerText, line, marks)
 	d.SensitivityTable = grid{Caption: "If something is otherwise", Head: []string{"what", "time to eject, p99", "false ejections in " + d.PerText}}
 	for _, s := range d.Sensitivity {
