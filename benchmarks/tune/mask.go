@@ -20,6 +20,7 @@ const (
 // rate starts as that of the better three quarters, and what is masked is found
 // again with the rate that is left, until nothing changes.
 func (m *measurement) mask() {
+	m.f.Incidents = []Incident{}
 	span := int64(m.f.Span)
 	perNode := m.f.Rate / float64(m.f.Nodes)
 	m.slot = max(int64(slotCalls/perNode*1e9), int64(shortestRun), span/maxSlots, 1)

@@ -26,7 +26,8 @@ type measurement struct {
 	slots   int      //
 	masked  [][]bool // by node and slot
 	burst   int64
-	counted []bool // by attempt: a failure that is the first of its burst
+	counted []bool    // by attempt: a failure that is the first of its burst
+	normal  []float64 // by node: the share that fails
 }
 
 // Measure works the facts out of a trace.
@@ -39,7 +40,10 @@ func Measure(set *trace.Set, source string) *Facts {
 	if m.f.Calls == 0 {
 		return m.f
 	}
-	m.measureBursts()
+	m.burst = int64(usualBurst)
+	m.count()
+	m.mask()
+	m.measureBursts() // those of an incident are none
 	m.count()
 	m.mask()
 	m.rates()
@@ -91,26 +95,38 @@ var windows = []time.Duration{
 
 const usualBurst = 10 * time.Millisecond // the default of Ejection.Burst
 
+// isMasked reports whether an attempt at a node is part of an incident.
+func (m *measurement) isMasked(a *trace.Attempt) bool {
+	return m.masked != nil && m.masked[a.Node][m.slotOf(a)]
+}
+
+func (m *measurement) slotOf(a *trace.Attempt) int {
+	return min(int((a.End()-m.begin)/m.slot), m.slots-1)
+}
+
 // measureBursts finds how long bursts are: of the attempts that were under way
 // when a failure ended, and ended within w of it, more fail than usual. The
 // shortest w that holds nearly all of that excess is taken.
 func (m *measurement) measureBursts() {
 	var all, failed float64
 	for i := range m.set.Attempts {
-		if a := &m.set.Attempts[i]; a.Node >= 0 {
+		if a := &m.set.Attempts[i]; a.Node >= 0 && !m.isMasked(a) {
 			all += float64(a.Calls)
 			if a.Result == breaker.Failure {
 				failed++
 			}
 		}
 	}
-	p := failed / all
+	p := failed / max(all, 1)
 	near, fails := make([]float64, len(windows)), make([]float64, len(windows))
 	longest := int64(windows[len(windows)-1])
 	for _, s := range m.streams {
 		last := int64(-1)
 		for _, i := range s.list {
 			a := &m.set.Attempts[i]
+			if m.isMasked(a) {
+				continue
+			}
 			gap := a.End() - last
 			under := last >= 0 && a.Start <= last && gap <= longest
 			if under {
@@ -159,13 +175,18 @@ func (m *measurement) count() {
 			if a.Result != breaker.Failure {
 				continue
 			}
-			failures++
+			masked := m.isMasked(a)
+			if !masked {
+				failures++
+			}
 			if a.Start <= last && a.End()-last < m.burst {
 				continue
 			}
 			last = a.End()
-			bursts++
 			m.counted[i] = true
+			if !masked {
+				bursts++
+			}
 		}
 	}
 	if bursts > 0 {
@@ -177,7 +198,7 @@ func (m *measurement) count() {
 // slot it ended.
 func (m *measurement) says(i int32) (a *trace.Attempt, slot int, failed, ok bool) {
 	a = &m.set.Attempts[i]
-	slot = min(int((a.End()-m.begin)/m.slot), m.slots-1)
+	slot = m.slotOf(a)
 	failed = m.counted[i]
 	ok = a.Node >= 0 && (a.Result == breaker.Success || failed)
 	return a, slot, failed, ok
@@ -209,10 +230,12 @@ func (m *measurement) rates() {
 	}
 	m.f.Normal = rateOf(k, n)
 	m.f.Masked = left / max(n+left, 1)
+	m.normal = make([]float64, len(byNode))
 	for i, r := range byNode {
 		if r.Calls == 0 {
 			continue
 		}
+		m.normal[i] = r.Failures / r.Calls
 		if r = rateOf(r.Failures, r.Calls); r.High > m.f.Worst.High {
 			m.f.Worst = NodeRate{m.set.Nodes[i], r}
 		}
@@ -230,7 +253,7 @@ var lags = []int{1, 2, 4, 8, 16, 32}
 
 // follow measures what comes after a failure.
 func (m *measurement) follow() {
-	calls, failures := make([]float64, len(lags)), make([]float64, len(lags))
+	calls, failures, expected := make([]float64, len(lags)), make([]float64, len(lags)), make([]float64, len(lags))
 	for _, s := range m.streams {
 		since := math.Inf(1)
 		for _, i := range s.list {
@@ -241,6 +264,7 @@ func (m *measurement) follow() {
 			for k, end := range lags {
 				if since < float64(end) {
 					calls[k] += float64(a.Calls)
+					expected[k] += float64(a.Calls) * m.normal[a.Node]
 					if failed {
 						failures[k]++
 					}
@@ -252,12 +276,11 @@ func (m *measurement) follow() {
 			}
 		}
 	}
-	p := m.f.Normal.Value
 	var list []float64
 	used := 0
 	for k, end := range lags {
 		rate := m.f.Worst.High
-		if x := calls[k] * p; failures[k] > x+2*math.Sqrt(x)+1 {
+		if x := expected[k]; failures[k] > x+3*math.Sqrt(x)+1 {
 			rate = max(rate, rateOf(failures[k], calls[k]).High)
 			used = end
 		}
@@ -276,7 +299,7 @@ const stretch = 100
 // in stretches of a client's calls at a node. It is 1 for independent ones, and
 // taken to be no less.
 func (m *measurement) disperse() {
-	var sum, squares, blocks float64
+	var squares, expected, blocks float64
 	for _, s := range m.streams {
 		var calls, k float64
 		for _, i := range s.list {
@@ -289,17 +312,15 @@ func (m *measurement) disperse() {
 				k++
 			}
 			if calls >= stretch {
-				sum, squares, blocks = sum+k, squares+k*k, blocks+1
+				x := calls * m.normal[a.Node]
+				squares, expected, blocks = squares+(k-x)*(k-x), expected+x, blocks+1
 				calls, k = 0, 0
 			}
 		}
 	}
-	if blocks < 30 || sum == 0 {
-		return
+	if blocks >= 30 && expected > 0 {
+		m.f.Dispersion = max(1, squares/expected/m.f.explained())
 	}
-	mean := sum / blocks
-	index := (squares/blocks - mean*mean) / mean
-	m.f.Dispersion = max(1, index/m.f.explained())
 }
 
 // latencies sums up the attempts that did not fail.

@@ -138,8 +138,21 @@ func TestMeasureIncidents(t *testing.T) {
 			t.Errorf("nothing happened there: %+v", in)
 		}
 	}
+	if f.Bursty || f.Burst != usualBurst {
+		t.Errorf("bursts of %v in an incident", f.Burst)
+	}
 	within(t, "of one node, in s", alone.Seconds(), 20, 4)
 	within(t, "of all, in s", all.Seconds(), 30, 5)
+}
+
+// Nodes that differ for good are not clusters.
+func TestMeasureUnequal(t *testing.T) {
+	m := made{clients: 2, nodes: 4, rate: 40, span: 400 * time.Second, fail: .002}
+	m.ill = func(node int, _ time.Duration) float64 { return .008 * float64(node/3) }
+	f := Measure(m.set(8), "x")
+	if f.Worst.Node != "n3" || f.Worst.High < .008 || f.Dispersion > 1.1 || len(f.Follow) > 0 || len(f.Incidents) > 0 {
+		t.Errorf("%+v, dispersion %v, follow %v, %d incidents", f.Worst, f.Dispersion, f.Follow, len(f.Incidents))
+	}
 }
 
 // Failures that come in spells, too weak for an incident, show in what follows a failure, or as dispersion.

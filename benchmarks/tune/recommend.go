@@ -218,7 +218,7 @@ func (r *Recommendation) unknown() {
 			say("The trace covers %s, the promise %s: what happens less often than that is not in it.", spell(f.Span), spell(w.Per))
 		}
 		if len(f.Incidents) > 0 {
-			say("%d incidents (%s of the calls) are taken not to be normal. If they are, false ejections will be more.", len(f.Incidents), percent(f.Masked))
+			say("Incidents (%d, %s of the calls) are taken not to be normal. If they are, false ejections will be more.", len(f.Incidents), percent(f.Masked))
 		}
 		if f.Lost > 0 || f.Broken > 0 {
 			say("%d attempts and the ends of %d files are missing, most likely from the worst moments.", f.Lost, f.Broken)

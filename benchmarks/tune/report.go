@@ -3,6 +3,7 @@ package tune
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -107,7 +108,7 @@ func (f *Facts) clusters() string {
 	if len(f.Follow) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; after a failure the next call fails with up to %s, the next %d more often than others", percent(f.Follow[0]), len(f.Follow))
+	return fmt.Sprintf("; of the %d calls after a failure up to %s fail", len(f.Follow), percent(slices.Max(f.Follow)))
 }
 
 func (r *Report) facts(w io.Writer) {
