@@ -36,6 +36,9 @@ type Acceptance struct {
 	Done    func(Verdict) // if not nil, is told of each system as it is done
 }
 
+// inTurn is the recommended settings with nodes taken in turn.
+const inTurn = "recommended, in turn"
+
 // The goals.
 const (
 	heldGoal   = .95 // of the systems hold the promise of false ejections
@@ -55,8 +58,9 @@ type Verdict struct {
 	Rows     []Row                       `json:"rows"`
 	Held     bool                        `json:"held"`
 	Within   bool                        `json:"within"`
-	Beaten   string                      `json:"beatenBy,omitempty"`
-	Err      string                      `json:"error,omitempty"` // there was no recommendation
+	Beaten   string                      `json:"beatenBy,omitempty"`       // the same settings with nodes in turn, which all peers have: thresholds are compared, not the choice of nodes
+	Behind   string                      `json:"beatenByChoice,omitempty"` // the settings with two random choices, with which the k-th call of a node comes at random
+	Err      string                      `json:"error,omitempty"`          // there was no recommendation
 }
 
 // generated is a system that nobody has described: the recommender sees what
@@ -163,7 +167,8 @@ func accept(ctx context.Context, seed uint64, a Acceptance) (Verdict, error) {
 	s.Warm, s.Fault, s.Recover = span(2*warmCalls/g.pair), span(fault), time.Millisecond
 	s.Timeout = max(s.Timeout, 4*r.Settings.AttemptTimeout)
 	s.Faults = []sim.Fault{{At: s.Warm, Do: sim.Sicken, Nodes: []int{0}, Errors: g.broken}}
-	clients := []sim.Client{{Stack: sim.Holdfast, Settings: r.Settings}}
+	clients := []sim.Client{{Stack: sim.Holdfast, Settings: r.Settings}, {Stack: sim.Holdfast, Settings: r.Settings}}
+	clients[1].Settings.Strategy = "round-robin"
 	for _, p := range fivePeers {
 		clients = append(clients, sim.Client{Stack: p})
 	}
@@ -176,12 +181,13 @@ func accept(ctx context.Context, seed uint64, a Acceptance) (Verdict, error) {
 	for i, results := range e.byClient() {
 		v.Rows = append(v.Rows, rowOf(clients[i].Stack, s, results, float64(v.Promised)))
 	}
+	v.Rows[0].Name, v.Rows[1].Name = recommended, inTurn
 	own := v.Rows[0]
 	v.Allowed = own.Healthy / tolerated
 	v.Held = float64(own.False) <= v.Allowed
 	v.Within = own.Within >= withinGoal
 	if v.Allowed >= judgedFrom { // otherwise who had none has had luck
-		v.Beaten = dominatedBy(own, v.Rows)
+		v.Beaten, v.Behind = dominatedBy(v.Rows[1], v.Rows), dominatedBy(own, v.Rows)
 	}
 	return v, nil
 }
@@ -230,23 +236,26 @@ func Judge(list []Verdict) (missed []string) {
 // PrintVerdicts writes a line a system.
 func PrintVerdicts(w io.Writer, list []Verdict) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "seed\tfalse (allowed)\tin calls\tp99 predicted / simulated\twithin\tp50\tfastest peer: p50, false\tsystem")
+	fmt.Fprintln(t, "seed\tfalse (allowed)\tin calls\tp99 predicted / simulated\twithin\tp50 / in turn\tfastest peer: p50, false\tsystem")
 	for _, v := range list {
 		if v.Err != "" {
 			fmt.Fprintf(t, "%d\t\t\t\t\t%s\t%s\n", v.Seed, v.Err, v.What)
 			continue
 		}
 		own := v.Rows[0]
-		peers := slices.Clone(v.Rows[1:])
+		peers := slices.Clone(v.Rows[2:])
 		slices.SortStableFunc(peers, func(a, b Row) int {
 			return cmp.Or(cmp.Compare(a.P50, b.P50), cmp.Compare(a.False, b.False))
 		})
-		peer := "none"
+		peer, behind := "none", ""
+		if v.Behind != "" {
+			behind = "; " + v.Behind + " is ahead of two choices"
+		}
 		if !math.IsInf(float64(peers[0].P50), 0) {
 			peer = fmt.Sprintf("%s %s, %d", peers[0].Name, seconds(peers[0].P50), peers[0].False)
 		}
-		fmt.Fprintf(t, "%d\t%d (%.1f)\t%.3g\t%s / %s\t%s\t%s\t%s\t%s\n", v.Seed, own.False, v.Allowed, own.Healthy,
-			seconds(v.Promised), seconds(own.P99), percent(round(own.Within, 4)), seconds(own.P50), peer, v.What)
+		fmt.Fprintf(t, "%d\t%d (%.1f)\t%.3g\t%s / %s\t%s\t%s / %s\t%s%s\t%s\n", v.Seed, own.False, v.Allowed, own.Healthy,
+			seconds(v.Promised), seconds(own.P99), percent(round(own.Within, 4)), seconds(own.P50), seconds(v.Rows[1].P50), peer, behind, v.What)
 	}
 	return t.Flush()
 }

@@ -281,7 +281,7 @@ func (m *measurement) follow() {
 	for k, end := range lags {
 		rate := m.f.Worst.High
 		if x := expected[k]; failures[k] > x+3*math.Sqrt(x)+1 {
-			rate = max(rate, rateOf(failures[k], calls[k]).High)
+			rate = max(rate, failures[k]/calls[k])
 			used = end
 		}
 		for len(list) < end {

@@ -16,7 +16,7 @@ const (
 	leastNormal  = .005 // below this failures are seldom independent
 	clearOf      = 4    // times that broken is above normal
 	readmitted   = .05  // of the nodes that are still broken
-	margin       = 10   // between what is tolerated and what is promised: failures are not quite independent
+	margin       = 3    // between what is tolerated and what is promised: failures are not quite independent
 	probeShare   = .01  // of a node's calls that may be probes while it is dead
 	usualShare   = .2   // Budget.Share
 	usualMaximum = .5   // Ejection.MaxShare
@@ -74,7 +74,7 @@ func (e *TooLittleError) orNil() error {
 	return e
 }
 
-// Recommend works out settings. It fails with a [*TooLittleError] if the facts
+// Recommend works out settings: the present ones, with other thresholds. It fails with a [*TooLittleError] if the facts
 // do not carry it.
 func Recommend(f *Facts, w Wishes, present resilience.Settings) (*Recommendation, error) {
 	if err := w.Validate(); err != nil {
@@ -87,7 +87,8 @@ func Recommend(f *Facts, w Wishes, present resilience.Settings) (*Recommendation
 	if w.Spare == 0 {
 		w.Spare = f.Spare
 	}
-	r := &Recommendation{Facts: f, Wishes: w}
+	r := &Recommendation{Facts: f, Wishes: w, Settings: present} // what is not worked out stays
+	r.Settings.Ejection.Off = false
 	r.timeout()
 	r.ejection()
 	r.comeback()
@@ -141,7 +142,7 @@ func (r *Recommendation) thresholds() {
 	*e = best
 	h, page := math.Log(e.FalseAlarm), f.Dispersion*math.Log(max(calls/w.FalseEjections, 1))
 	r.step("ejection.falseAlarm", fmt.Sprintf("%.2g", e.FalseAlarm),
-		"e^h, with the least h at which (calls in the time) · p · P(a window that begins with a failure ejects)^(1/φ) ≤ a tenth of what is tolerated",
+		"e^h, with the least h at which (calls in the time) · p · P(a window that begins with a failure ejects)^(1/φ) ≤ a third of what is tolerated",
 		"%.3g calls in %s, p = %s, φ = %.2f, %g tolerated: h = %.1f; Page's bound e^h on the calls between two looks would alone ask for h = %.1f",
 		calls, spell(w.Per), percent(p), f.Dispersion, w.FalseEjections, h, page)
 	r.step("ejection.excess", fmt.Sprint(e.Excess), "Δ = (q − p0) / (1 − p0), at most 0.9, or the part of it (0.2 to 1) that ejects soonest in 99 of 100",
