@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,32 +31,45 @@ func Go(s resilience.Settings) string {
 	return b.String()
 }
 
-// literal writes a struct's fields that are not zero.
+// literal writes a value, of a struct the fields that are not zero.
 func literal(b *strings.Builder, v reflect.Value, indent string) {
-	fmt.Fprintf(b, "%s{\n", v.Type())
-	for i := range v.NumField() {
-		f := v.Field(i)
-		if f.IsZero() {
-			continue
-		}
-		fmt.Fprintf(b, "%s\t%s: ", indent, v.Type().Field(i).Name)
-		switch x := f.Interface().(type) {
-		case time.Duration:
-			b.WriteString(duration(x))
-		case float64:
-			fmt.Fprintf(b, "%v", x)
-		case string:
-			fmt.Fprintf(b, "%q", x)
-		default:
-			if f.Kind() == reflect.Struct {
+	switch v.Kind() {
+	case reflect.Pointer:
+		b.WriteByte('&')
+		literal(b, v.Elem(), indent)
+	case reflect.Struct:
+		fmt.Fprintf(b, "%s{\n", v.Type())
+		for i := range v.NumField() {
+			if f := v.Field(i); !f.IsZero() {
+				fmt.Fprintf(b, "%s\t%s: ", indent, v.Type().Field(i).Name)
 				literal(b, f, indent+"\t")
-			} else {
-				fmt.Fprintf(b, "%#v", x)
+				b.WriteString(",\n")
 			}
 		}
-		b.WriteString(",\n")
+		b.WriteString(indent + "}")
+	case reflect.Map:
+		fmt.Fprintf(b, "%s{\n", v.Type())
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, k := range keys {
+			fmt.Fprintf(b, "%s\t%q: ", indent, k.String())
+			literal(b, v.MapIndex(k), indent+"\t")
+			b.WriteString(",\n")
+		}
+		b.WriteString(indent + "}")
+	case reflect.String:
+		fmt.Fprintf(b, "%q", v.String())
+	case reflect.Int64:
+		if d, ok := v.Interface().(time.Duration); ok {
+			b.WriteString(duration(d))
+			return
+		}
+		fmt.Fprint(b, v.Int())
+	case reflect.Uint8: // a constant of package retry
+		fmt.Fprint(b, v.Uint())
+	default:
+		fmt.Fprintf(b, "%v", v.Interface())
 	}
-	fmt.Fprintf(b, "%s}", indent)
 }
 
 // duration writes a time as Go code.
