@@ -38,6 +38,13 @@
 // fails ends in an [*Error], with its key and its attempts; to resume it, make
 // it again under WithHint(ctx, resilience.Keyed(method, key)).
 //
+// # Layers
+//
+// From the second attempt on, requests carry X-Retry-Attempt with the attempt's
+// number. [Serve] keeps a server's own calls within the retry budget of whoever
+// called it: the caller says what is left of its budget (X-Retry-Credit, sent
+// when that is less than half), and is told what was spent (X-Retry-Spent).
+//
 // # Piece by piece
 //
 // Who keeps go-micro's own loop can replace parts of it: see [NewTransport],
