@@ -69,7 +69,7 @@ func (w *world) exchange(ctx context.Context, c *call, index, number int, rc *re
 			return errRefused
 		}
 		if j.sent = true; !j.handed {
-			lead = w.wire
+			lead = w.wire / 4
 		}
 	}
 	j.life = n.life

@@ -150,6 +150,9 @@ func (x *twice) left(w *world) {
 // 10 000 clients of 200 nodes fit in less than 2 GiB: what one of 50 clients
 // takes for a node, when it has called them all by all methods.
 func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs many calls")
+	}
 	const clients, nodes = 50, 200
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -120,6 +120,9 @@ func TestQueueIsMM1(t *testing.T) {
 // The load is the one that was asked for: Poisson, in its shares, and more in
 // a surge.
 func TestLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs many calls")
+	}
 	r := mustRun(t, System{
 		Rate: 1000, Clients: 10, Warm: 10 * time.Second, Fault: 10 * time.Second, Recover: 10 * time.Second,
 		Surges: []Surge{{From: 10 * time.Second, To: 20 * time.Second, Times: 3}},

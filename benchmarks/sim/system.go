@@ -43,8 +43,9 @@ type System struct {
 
 	// Service is what a node does with an attempt.
 	Service Service `json:"service" yaml:"service"`
-	// Wire is what an attempt takes besides, there and back together. Default
-	// 500 µs; negative: nothing.
+	// Wire is what an attempt takes besides, there and back together; a quarter
+	// of it more where a connection has to be made. Default 500 µs; negative:
+	// nothing.
 	Wire time.Duration `json:"wireNs" yaml:"wire"`
 	// Timeout is how long a caller waits for its call. Default 2 s; negative:
 	// for ever.
