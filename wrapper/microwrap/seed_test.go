@@ -112,13 +112,13 @@ func TestSeed(t *testing.T) {
 				t.Fatalf("%d failed before anything was wrong", failed)
 			}
 			f.nodes[1].Kill()
-			switch failed := ask(160); {
+			switch failed := ask(80); {
 			case line == "" && failed == 0:
 				t.Error("nothing failed: there is nothing to cure")
 			case line != "" && failed > 0:
-				t.Errorf("%d of 160 failed", failed)
+				t.Errorf("%d of 80 failed", failed)
 			default:
-				t.Logf("%d of 160 failed", failed)
+				t.Logf("%d of 80 failed", failed)
 			}
 		})
 	}
