@@ -158,10 +158,10 @@ func (a *attempt) asked(ctx context.Context, sub *subchannel) error {
 	if life := ctx.Done(); a.life != life {
 		a.spoiled = a.spoiled || a.info.sent
 		a.life, a.ended, a.info = life, false, ending{}
-	} else if a.ended {
+	} else if a.ended && (a.info.sent || a.info.err != nil) {
 		a.replay = true
 		return errReplay
-	}
+	} // else the connection was lost before anything was tried on it
 	if sub == nil {
 		a.refusal, a.gone = errGone, true
 		return errGone

@@ -27,7 +27,9 @@ type tree struct {
 	mu     sync.Mutex // all below; gRPC's own locks are taken within it
 	states balancer.ConnectivityStateEvaluator
 	byNode map[string]*subchannel
-	live   int // subchannels that are ready
+	left   map[string]*subchannel // of nodes that have left: see leave
+	live   int                    // subchannels of byNode that are ready
+	closed bool
 }
 
 // subchannel is the connection to one node.
@@ -50,6 +52,8 @@ type condition struct {
 var (
 	ready      = &condition{ready: true}
 	connecting = &condition{}
+	departed   = &condition{err: errGone}
+	unreached  = &condition{err: errors.New("not connected")}
 )
 
 var errNoEndpoints = errors.New("the resolver has found no addresses")
@@ -57,7 +61,7 @@ var errNoEndpoints = errors.New("the resolver has found no addresses")
 // UpdateClientConnState implements balancer.Balancer. An empty set is not
 // believed: asking again is gRPC's affair.
 func (t *tree) UpdateClientConnState(s balancer.ClientConnState) error {
-	if cfg, ok := s.BalancerConfig.(*balancerConfig); ok {
+	if cfg, ok := s.BalancerConfig.(*balancerConfig); ok && t.c == nil {
 		t.c = cfg.c
 	}
 	if t.c == nil {
@@ -86,7 +90,10 @@ func (t *tree) adopt(nodes []selector.Node, addrs [][]resolver.Address) {
 		id := nodes[i].ID
 		sub := t.byNode[id]
 		if sub == nil || !slices.EqualFunc(sub.addrs, addrs[i], resolver.Address.Equal) {
-			if sub = t.add(id, addrs[i]); sub == nil {
+			if sub = t.comeBack(id, addrs[i]); sub == nil {
+				sub = t.add(id, addrs[i])
+			}
+			if sub == nil {
 				continue
 			}
 		}
@@ -96,11 +103,83 @@ func (t *tree) adopt(nodes []selector.Node, addrs [][]resolver.Address) {
 	t.byNode = next
 	for id, sub := range old {
 		if next[id] != sub {
-			t.drop(sub)
+			t.leave(sub)
 		}
 	}
-	t.c.pick.Store(&next)
+	t.offer()
 	t.c.tree.Store(t)
+}
+
+// offer tells Pick which connections there are. Caller holds mu.
+func (t *tree) offer() {
+	all := maps.Clone(t.left)
+	if all == nil {
+		all = make(map[string]*subchannel, len(t.byNode))
+	}
+	maps.Copy(all, t.byNode)
+	t.c.pick.Store(&all)
+}
+
+// leave keeps the connection for a moment, for calls that have just chosen
+// the node. Caller holds mu.
+func (t *tree) leave(sub *subchannel) {
+	t.discount(sub)
+	if other := t.left[sub.id]; other != nil {
+		other.sc.Shutdown()
+	}
+	if t.left == nil {
+		t.left = make(map[string]*subchannel)
+	}
+	t.left[sub.id] = sub
+	if sub.state != connectivity.Ready {
+		sub.shows.Store(departed)
+	}
+	t.c.work.AfterFunc(grace, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.left[sub.id] == sub && !t.closed {
+			delete(t.left, sub.id)
+			t.offer()
+			sub.sc.Shutdown()
+			t.publish()
+		}
+	})
+}
+
+const grace = time.Second
+
+// comeBack returns the connection of a node that has just left, if there is
+// one. Caller holds mu.
+func (t *tree) comeBack(id string, addrs []resolver.Address) *subchannel {
+	sub := t.left[id]
+	if sub == nil || !slices.EqualFunc(sub.addrs, addrs, resolver.Address.Equal) {
+		return nil
+	}
+	delete(t.left, id)
+	sub.gone = false
+	t.states.RecordTransition(connectivity.Shutdown, sub.state)
+	switch sub.state {
+	case connectivity.Ready:
+		t.live++
+		sub.shows.Store(ready)
+	case connectivity.Connecting:
+		sub.shows.Store(connecting)
+	case connectivity.Idle:
+		sub.shows.Store(connecting)
+		sub.sc.Connect()
+	default:
+		sub.shows.Store(unreached)
+	}
+	return sub
+}
+
+// discount takes a connection out of the sums. Caller holds mu.
+func (t *tree) discount(sub *subchannel) {
+	sub.gone = true
+	if sub.state == connectivity.Ready {
+		t.live--
+	}
+	t.states.RecordTransition(sub.state, connectivity.Shutdown)
 }
 
 // read makes nodes of endpoints: those that Config.Nodes has reported, or ones
@@ -141,26 +220,21 @@ func (t *tree) add(id string, addrs []resolver.Address) *subchannel {
 	return sub
 }
 
-// drop lets the calls end that are under way.
-func (t *tree) drop(sub *subchannel) {
-	sub.gone = true
-	if sub.state == connectivity.Ready {
-		t.live--
-	}
-	t.states.RecordTransition(sub.state, connectivity.Shutdown)
-	sub.sc.Shutdown()
-}
-
 // changed hears of a subchannel. A node that was lost is ill until it is
 // ready again, however often it is being connected in between.
 func (t *tree) changed(sub *subchannel, s balancer.SubConnState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if sub.gone || s.ConnectivityState == connectivity.Shutdown {
+	was, is := sub.state, s.ConnectivityState
+	if t.closed || is == connectivity.Shutdown {
 		return
 	}
-	was, is := sub.state, s.ConnectivityState
-	sub.state = is
+	if sub.state = is; sub.gone {
+		if is != connectivity.Ready {
+			sub.shows.Store(departed)
+		}
+		return
+	}
 	switch is {
 	case connectivity.Ready:
 		sub.shows.Store(ready)
@@ -196,18 +270,17 @@ func (t *tree) renew(id string, least time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.byNode[id]
-	if old == nil || old.state != connectivity.Ready || time.Duration(t.c.client.Clock().Mono()-old.made) < least {
+	if t.closed || old == nil || old.state != connectivity.Ready || time.Duration(t.c.client.Clock().Mono()-old.made) < least {
 		return
 	}
 	sub := t.add(id, old.addrs)
 	if sub == nil {
 		return
 	}
-	next := maps.Clone(t.byNode)
-	next[id] = sub
-	t.byNode = next
-	t.c.pick.Store(&next)
-	t.drop(old)
+	t.byNode[id] = sub
+	t.discount(old)
+	t.offer()
+	old.sc.Shutdown()
 	t.showAll()
 	t.publish()
 }
@@ -265,8 +338,10 @@ func (t *tree) ExitIdle() {
 func (t *tree) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, sub := range t.left {
+		sub.sc.Shutdown()
+	}
 	for _, sub := range t.byNode {
-		sub.gone = true
 		sub.sc.Shutdown()
 		sub.shows.Store(connecting)
 	}
@@ -274,5 +349,5 @@ func (t *tree) Close() {
 		t.live = 0
 		t.showAll() // nothing is known until it is connected again
 	}
-	t.byNode = nil
+	t.byNode, t.left, t.closed = nil, nil, true
 }

@@ -35,6 +35,8 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	}
 	now := sub.shows.Load()
 	switch {
+	case now == departed:
+		return none, a.refuse(errGone, true)
 	case now.err != nil:
 		return none, a.refuse(status.Errorf(codes.Unavailable, "no connection to %s: %v", a.node, now.err), false)
 	case !now.ready:
