@@ -43,7 +43,7 @@ func (x *Candidate) guard() breaker.Breaker {
 // ServiceBreaker is judged; attempts are made, placed and cut by the settings
 // in force. An attempt at a node that the candidate would have taken out tells
 // it nothing, except when it would have probed the node then. A call costs
-// about two picks more meanwhile.
+// about another pick and its report meanwhile, and no allocation.
 //
 // One candidate runs at a time, and takes the place of the one before; nil ends
 // it. On error the one before goes on, and the error lists everything wrong.

@@ -136,9 +136,13 @@ func TestShadowHang(t *testing.T) {
 				}
 			})
 			var got []selector.Kind
+			start := b.Clock().Now().Add(-b.Elapsed())
 			for _, e := range b.Events(resilience.CandidateEvent) {
 				if e.Change.Kind != selector.ProbeFailed {
 					got = append(got, e.Change.Kind)
+				}
+				if at := e.At.Sub(start); e.Change.Kind == selector.Ejected && at > 3500*ms { // not as late as the callers give up
+					t.Errorf("it would have been ejected at %v", at)
 				}
 			}
 			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
@@ -148,6 +152,47 @@ func TestShadowHang(t *testing.T) {
 				t.Errorf("in force: %d events", len(d))
 			}
 		})
+	}
+}
+
+// Where calls are few, silence is seen by those that wait, and not by those
+// that come: a candidate that is what is in force sees it then,
+// or at the next look: the call by which it was seen has gone elsewhere.
+func TestShadowOfTheSameHang(t *testing.T) {
+	t.Parallel()
+	b := resiliencetest.New(3)
+	for _, id := range []string{"a", "b", "c"} {
+		b.Node(id, func(_ int, at time.Duration) reply {
+			return reply{After: 10 * ms, Hang: id == "a" && at > 2*time.Second}
+		})
+	}
+	c, err := b.Client(config{Settings: sets{Strategy: "round-robin"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Shadow(&sets{}); err != nil {
+		t.Fatal(err)
+	}
+	b.Run(func() {
+		for range 150 {
+			b.Sleep(30 * ms)
+			b.Go(func() {
+				ctx, cancel := b.WithTimeout(context.Background(), 3*time.Second)
+				defer cancel()
+				_ = c.Do(ctx, resilience.Safe("m"), b.Op)
+			})
+		}
+	})
+	first := func(kind resilience.EventKind) time.Time {
+		for _, e := range b.Events(kind) {
+			if e.Change.Kind == selector.Suspected {
+				return e.At
+			}
+		}
+		return time.Time{}
+	}
+	if did, would := first(resilience.NodeEvent), first(resilience.CandidateEvent); did.IsZero() || would.Before(did) || would.Sub(did) > 100*ms {
+		t.Errorf("suspected at %v, would have been at %v", did, would)
 	}
 }
 
@@ -269,5 +314,24 @@ func TestShadowAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1000, call); n != 0 {
 		t.Errorf("%v allocations a call", n)
+	}
+}
+
+// BenchmarkShadow is what a candidate costs a healthy call.
+func BenchmarkShadow(b *testing.B) {
+	for _, on := range []bool{false, true} {
+		b.Run(fmt.Sprintf("candidate=%v/nodes=100", on), func(b *testing.B) {
+			c := realClient(b, config{Nodes: nodes(100)})
+			if on {
+				if err := c.Shadow(&sets{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			op := func(context.Context, *selector.Node) error { return nil }
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = c.Do(context.Background(), resilience.Safe("m"), op)
+			}
+		})
 	}
 }
