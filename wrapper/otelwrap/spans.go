@@ -166,7 +166,7 @@ func (t *telemetry) attempt(next resilience.Func) resilience.Func {
 
 // where is what an attempt's span says of its node and number.
 func where(call *resilience.Call) []attribute.KeyValue {
-	list := make([]attribute.KeyValue, 0, 5)
+	list := make([]attribute.KeyValue, 0, 3) // a first attempt's
 	if n := call.Node; n != nil {
 		if host, port, err := net.SplitHostPort(n.Addr); err == nil {
 			list = append(list, semconv.ServerAddress(host))
@@ -223,7 +223,7 @@ func (s *span) attemptDone(e *resilience.Event) {
 	if s.attempt == nil { // no node was chosen
 		return
 	}
-	s.attempt.SetAttributes(ended(e)...)
+	s.attempt.SetAttributes(ended(e, 0)...)
 	if e.Err != nil {
 		s.attempt.SetStatus(codes.Error, e.Err.Error())
 	}
@@ -232,7 +232,7 @@ func (s *span) attemptDone(e *resilience.Event) {
 }
 
 func (s *span) callDone(e *resilience.Event) {
-	list := append(ended(e), attribute.Int("holdfast.attempts", e.Attempt))
+	list := append(ended(e, 1), attribute.Int("holdfast.attempts", e.Attempt))
 	if e.Err != nil {
 		list = append(list, reasonKey.String(e.Why.String()))
 	}
@@ -242,9 +242,9 @@ func (s *span) callDone(e *resilience.Event) {
 	s.call.SetAttributes(list...)
 }
 
-// ended is what is said of how a call or an attempt ended.
-func ended(e *resilience.Event) []attribute.KeyValue {
-	list := make([]attribute.KeyValue, 0, 5)
+// ended is what is said of how a call or an attempt ended, with room for more.
+func ended(e *resilience.Event, more int) []attribute.KeyValue {
+	list := make([]attribute.KeyValue, 0, 1+more) // a success's
 	if e.Outcome.Name != "" {
 		list = append(list, outcomeKey.String(e.Outcome.Name))
 	}
