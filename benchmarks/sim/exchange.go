@@ -93,59 +93,94 @@ func (w *world) exchange(ctx context.Context, c *call, index, number int, rc *re
 	return j.end()
 }
 
-// How long TCP waits before it sends again what nobody has acknowledged, as
-// measured on Linux 6.18 over a veth: data after 210 ms and twice as long each
-// time after, from the beginning; a SYN each second, at first
-// (tcp_syn_linear_timeouts), as long as anybody waits here.
+// When TCP sends again what nobody has acknowledged, as measured on Linux 6.18
+// over a veth: data after 210 ms, and then at twice the time since; a SYN each
+// second, five times (tcp_syn_linear_timeouts), then after twice the pause.
 const (
-	firstRTO = int64(210 * time.Millisecond)
-	eachSYN  = int64(1024 * time.Millisecond)
+	firstRTO   = int64(210 * time.Millisecond)
+	eachSYN    = int64(1024 * time.Millisecond)
+	linearSYNs = 5
+	dialTime   = int64(30 * time.Second) // net/http's
 )
+
+// nextData is when what was lost then is sent next.
+func nextData(lost, now int64) int64 {
+	after := firstRTO
+	for lost+after < now {
+		after *= 2
+	}
+	return lost + after
+}
+
+// nextSYN is when a SYN that was lost then is sent next.
+func nextSYN(lost, now int64) int64 {
+	gap, at := eachSYN, lost
+	for k := 0; at < now; k++ {
+		if k >= linearSYNs {
+			gap *= 2
+		}
+		at += gap
+	}
+	return at
+}
 
 // through waits until packets come through again, and TCP sends the next; of a
 // dial, or until another call's connection becomes idle.
-func (j *job) through(ctx context.Context) error {
+func (j *job) through(ctx context.Context) (err error) {
 	n, w := j.node, j.node.w
 	if !n.hidden(j.call.client) {
 		return nil
 	}
-	dials := !j.sent
-	if dials {
+	next := nextData
+	lost := w.now()
+	if !j.sent {
+		next = nextSYN
 		n.dialers++
-		defer func() { n.dialers-- }()
+		defer func() {
+			if n.dialers--; err != nil || j.handed {
+				n.orphan(j.call.client, lost)
+			}
+		}()
 	}
-	lost, rto := w.now(), firstRTO
-	again := lost
 	for n.hidden(j.call.client) && !j.handed {
 		if err := j.wait(ctx, forever); err != nil {
 			return err
 		}
-		for again < w.now() {
-			if dials {
-				again += eachSYN
-			} else {
-				again = lost + rto
-				rto *= 2
-			}
-		}
-		for w.now() < again && !n.hidden(j.call.client) && !j.handed {
+		for again := next(lost, w.now()); w.now() < again && !n.hidden(j.call.client) && !j.handed; {
 			if err := j.wait(ctx, again); err != nil {
 				return err
 			}
 		}
 	}
-	if j.handed { // its dial goes on, for others
-		for again <= w.now() {
-			again += eachSYN
-		}
-		client := j.call.client
-		w.clk.AfterFunc(time.Duration(again-w.now()), func() {
-			if !n.hidden(client) && !n.refuses() {
-				w.idle(n, client)
-			}
-		})
-	}
 	return nil
+}
+
+// dial is one that nobody waits for any more. net/http lets it go on, for
+// others.
+type dial struct {
+	client int
+	lost   int64
+}
+
+// orphan lets a dial go on.
+func (n *node) orphan(client int, lost int64) {
+	now := n.w.now()
+	if n.hidden(client) {
+		for len(n.orphans) > 0 && now-n.orphans[0].lost > dialTime {
+			n.orphans = n.orphans[1:]
+		}
+		n.orphans = append(n.orphans, dial{client, lost})
+		return
+	}
+	n.w.clk.AfterFunc(time.Duration(max(1, nextSYN(lost, now)-now)), func() {
+		switch {
+		case n.refuses():
+		case n.hidden(client):
+			n.orphan(client, lost)
+		default:
+			n.w.idle(n, client)
+		}
+	})
 }
 
 // idle is a connection that nobody uses: who dials in vain does.

@@ -30,6 +30,7 @@ type node struct {
 	waiting []*job
 	jobs    list // all that have come and are not over
 	dialers int  // of these, those that dial in vain
+	orphans []dial
 
 	bursts map[int]*burst // by client
 }
@@ -252,6 +253,13 @@ func (n *node) resize() {
 // tell wakes those who try in vain: packets come through.
 func (n *node) tell() {
 	now := n.w.now()
+	orphans := n.orphans
+	n.orphans = nil
+	for _, d := range orphans {
+		if now-d.lost <= dialTime {
+			n.orphan(d.client, d.lost)
+		}
+	}
 	for j := n.jobs.first; j != nil; j = j.next {
 		if j.state == dialing || j.replyAt <= now {
 			j.wake(now)

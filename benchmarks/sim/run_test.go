@@ -217,3 +217,20 @@ func ExampleRun() {
 	fmt.Println(result.Requests > 30_000, result.Duplicated, result.FalseEjections)
 	// Output: true 0 0
 }
+
+// TCP sends again when Linux was seen to do so.
+func TestRetransmissions(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	for _, c := range []struct{ lost, now, data, syn int64 }{
+		{0, 1, 210, 1024},
+		{100, 300, 310, 1124},
+		{0, 211, 420, 1024},
+		{0, 1700, 3360, 2048},
+		{0, 5121, 6720, 7168}, // five SYNs a second apart, then 2 s, 4 s
+		{0, 7169, 13440, 11264},
+	} {
+		if d, s := nextData(c.lost*ms, c.now*ms), nextSYN(c.lost*ms, c.now*ms); d != c.data*ms || s != c.syn*ms {
+			t.Errorf("lost at %d, now %d: data at %d, a SYN at %d; want %d and %d", c.lost, c.now, d/ms, s/ms, c.data, c.syn)
+		}
+	}
+}
