@@ -12,7 +12,8 @@
 // as another is; a call that meets it all the same is at once
 // tried elsewhere, as not sent. Only when no node was ever connected do calls
 // wait for a connection. A node that is ejected gets a new one, and so does one
-// that a call comes to again after it has failed there: what is under way on the old one goes on.
+// that a call comes to again after it has had no answer there; what is under
+// way on the old one goes on.
 //
 // What a resolver's service config says of balancers, retries and timeouts is
 // not used (so xds:/// is not for this package): retries are off in gRPC and

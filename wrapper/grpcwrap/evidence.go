@@ -66,8 +66,8 @@ func (x *exchange) judge(ctx context.Context, call *resilience.Call, a *attempt,
 	case a.Context.Err() != nil && errors.Is(context.Cause(a.Context), resilience.ErrAttemptTimeout):
 		err = status.Error(codes.DeadlineExceeded, "attempt timed out")
 	}
-	if o.Node == breaker.Failure && o.Again {
-		x.tried = append(x.tried, call.Node)
+	if o.Node == breaker.Failure && o.Again && !a.info.received {
+		x.silent = append(x.silent, call.Node)
 	}
 	return resilience.Mark(err, o)
 }

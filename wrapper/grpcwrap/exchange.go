@@ -22,7 +22,7 @@ type exchange struct {
 	key     string
 	expires time.Time // when the server forgets the key; zero: it has not said
 	tries   int
-	tried   []*selector.Node // by attempts that were not turned away
+	silent  []*selector.Node // that attempts failed on without a word from them
 	answer  error            // of the last attempt, as gRPC returned it, if it was answered
 }
 
@@ -80,11 +80,11 @@ func (u *unaryCall) attempt(ctx context.Context, call *resilience.Call) error {
 	return u.judge(ctx, call, a, err)
 }
 
-// revisit gives a node that the call has tried another connection: the one
-// that there is may be what is wrong, and behind one address there may be
-// several servers. Calls that come together share it.
+// revisit gives a node that the call has had no answer from another
+// connection: the one that there is may be what is wrong, and behind one
+// address there may be several servers. Calls that come together share it.
 func (x *exchange) revisit(n *selector.Node) {
-	if slices.Contains(x.tried, n) {
+	if slices.Contains(x.silent, n) {
 		x.c.renew(n.ID, freshFor)
 	}
 }
