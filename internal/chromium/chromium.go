@@ -76,12 +76,20 @@ func Start(t testing.TB) *Browser {
 	b := &Browser{t: t, in: in, replies: make(map[int]chan reply), gone: make(chan struct{})}
 	go b.listen(out)
 	t.Cleanup(func() {
+		if b.try("", "Browser.close", object{}, nil) == nil { // asked, it ends its own processes and leaves the profile alone
+			select {
+			case <-b.gone:
+			case <-time.After(patience):
+			}
+		}
 		kill()
 		_ = cmd.Wait() // it was killed
 		_ = in.Close()
 		<-b.gone
 		_ = out.Close()
-		_ = os.RemoveAll(profile)
+		if err := os.RemoveAll(profile); err != nil {
+			t.Log(err)
+		}
 	})
 	return b
 }
