@@ -24,6 +24,7 @@ type measure struct {
 	begunWarm, dueWarm      int
 	attempts, dueBy, goodBy []int // after the fault, by tenths of a second
 	latencies               [][]uint32
+	waiting                 []int // calls that were due in a slice and have not ended
 	courseAttempts          [][]int
 	out                     [][]float64 // changes, by row and slice
 	isOut                   map[[2]int]int
@@ -115,7 +116,7 @@ func (m *measure) course(s *System) {
 		Good: make([]int, n), Failed: make([]int, n), P99Ms: make([]*float64, n),
 		Attempts: map[string][]int{}, Out: map[string][]float64{},
 	}
-	m.latencies = make([][]uint32, n)
+	m.latencies, m.waiting = make([][]uint32, n), make([]int, n)
 	m.rows = make([]int, s.Nodes)
 	for i := range m.rows {
 		m.rows[i] = -1
@@ -150,6 +151,7 @@ func (m *measure) after(at int64) (i int, ok bool) {
 
 func (m *measure) due(c *call) {
 	m.r.Requests++
+	m.waiting[c.due/slice]++
 	if c.due >= m.from && c.due < m.to {
 		m.dueIn++
 	}
@@ -217,6 +219,7 @@ func (m *measure) done(c *call) {
 		_ = m.warm.RecordValue(us)
 	}
 	i := int(c.due / slice)
+	m.waiting[i]--
 	m.latencies[i] = append(m.latencies[i], uint32(min(us, 1<<32-1)))
 	if c.ok {
 		m.r.Course.Good[i]++

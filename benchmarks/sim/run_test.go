@@ -234,3 +234,14 @@ func TestRetransmissions(t *testing.T) {
 		}
 	}
 }
+
+// A call that never ends has failed.
+func TestNeverEnds(t *testing.T) {
+	r := mustRun(t, System{
+		Timeout: -1, Client: Client{Stack: "bare"}, Warm: time.Second, Fault: time.Second, Recover: time.Second,
+		Faults: []Fault{{At: time.Second, Do: Sicken, Nodes: []int{4}, Lose: 1, Silent: true}},
+	}, 1)
+	if share := float64(r.Failed) / float64(r.Requests); share < .1 || share > .17 { // two thirds of a fifth
+		t.Errorf("%d of %d failed", r.Failed, r.Requests)
+	}
+}

@@ -9,6 +9,10 @@ import (
 // result sums up.
 func (m *measure) result() *Result {
 	r := &m.r
+	for i, n := range m.waiting { // for ever
+		r.Failed += n
+		r.Course.Failed[i] += n
+	}
 	if m.dueIn > 0 {
 		r.Amplification = float64(m.begunIn) / float64(m.dueIn)
 	}
