@@ -24,10 +24,12 @@ var commands = []command{
 	{"run", "run scenarios with stacks", run},
 	{"report", "make an HTML file of results", makeReport},
 	{"compare", "compare two folders of results", compare},
-	{"idempotency", "one effect per key, on servers and stores that are killed",
+	{
+		"idempotency", "one effect per key, on servers and stores that are killed",
 		func(ctx context.Context, args []string, _ []harness.Stack, std cli.Streams) int {
 			return idempotency.Command(ctx, args, std)
-		}},
+		},
+	},
 	{"doctor", "what can be run here and why not, and what the harness itself takes", doctor},
 }
 
