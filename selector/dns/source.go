@@ -85,9 +85,7 @@ type Source struct {
 	answers func(context.Context, question) (message, error) // for tests: in place of servers
 
 	desk news.Desk
-	clk  clock.Clock
-	stop func() bool // ends the timer of the next look
-	book *book       // belongs to the look that is under way; there is one at a time
+	book *book // belongs to the look that is under way; there is one at a time
 }
 
 var _ selector.Source = (*Source)(nil)
@@ -154,28 +152,17 @@ func (s *Source) Watch(report func([]selector.Node, error)) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	clk := s.Clock
-	if clk == nil {
-		clk = clock.System
-	}
-	ctx, cancel := clk.WithCancel(context.Background())
-	end := func() {
-		if s.stop != nil {
-			s.stop()
-		}
-		cancel(nil)
-	}
-	if err := s.desk.Open(report, end); err != nil {
-		cancel(nil)
+	ctx, clk, err := s.desk.Open(s.Clock, report)
+	if err != nil {
 		return fmt.Errorf("dns: %w", err)
 	}
-	s.clk, s.book = clk, s.newBook(clk)
+	s.book = s.newBook(clk)
 	nodes, wait, err := s.book.look(ctx)
 	if len(nodes) == 0 && !s.StartEmpty {
 		return errors.Join(err, s.Close())
 	}
 	s.desk.Tell(nodes, err)
-	s.rest(ctx, wait)
+	s.desk.Later(wait, func() { s.again(ctx) })
 	return nil
 }
 
@@ -213,18 +200,11 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// rest sets the time of the next look.
-func (s *Source) rest(ctx context.Context, wait time.Duration) {
-	s.desk.Unless(func() {
-		s.stop = s.clk.AfterFunc(wait, func() { s.clk.Go(func() { s.again(ctx) }) })
-	})
-}
-
 func (s *Source) again(ctx context.Context) {
 	nodes, wait, err := s.book.look(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	s.desk.Tell(nodes, err)
-	s.rest(ctx, wait)
+	s.desk.Later(wait, func() { s.again(ctx) })
 }

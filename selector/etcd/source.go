@@ -7,7 +7,6 @@
 package etcd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -109,13 +108,8 @@ func (s *Source) Watch(report func([]selector.Node, error)) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	clk := s.Clock
-	if clk == nil {
-		clk = clock.System
-	}
-	ctx, cancel := clk.WithCancel(context.Background())
-	if err := s.desk.Open(report, func() { cancel(nil) }); err != nil {
-		cancel(nil)
+	ctx, clk, err := s.desk.Open(s.Clock, report)
+	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	s.clk = clk
@@ -124,7 +118,7 @@ func (s *Source) Watch(report func([]selector.Node, error)) error {
 		parse = Parse
 	}
 	s.keys = keys{prefix: s.Prefix, parse: parse, entries: make(map[string]entry)}
-	err := s.list(ctx)
+	err = s.list(ctx)
 	if nodes, problem := s.keys.nodes(); len(nodes) == 0 && !s.StartEmpty {
 		if err == nil {
 			err = problem

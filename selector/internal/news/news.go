@@ -3,57 +3,73 @@
 package news
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/selector"
 )
 
 // Desk reports for one source. The zero Desk is ready to use. Its methods are
 // safe for concurrent use, but Tell, which follow one another.
 type Desk struct {
+	clk clock.Clock // set by Open
+
 	mu      sync.Mutex // everything below; report is called without it
 	report  func([]selector.Node, error)
 	closed  bool
-	end     func()
+	cancel  context.CancelCauseFunc
+	stop    func() bool // ends the timer of Later
 	last    []selector.Node
 	problem string // what was reported last; empty after a good look
 }
 
-// Open begins to report. It fails when it was called before, and after Close,
-// which will call end.
-func (d *Desk) Open(report func([]selector.Node, error), end func()) error {
+// Open begins to report. It returns a context that ends with Close, and the
+// clock: clk, or the real one for nil. It fails when it was called before, and
+// after Close.
+func (d *Desk) Open(clk clock.Clock, report func([]selector.Node, error)) (context.Context, clock.Clock, error) {
+	if clk == nil {
+		clk = clock.System
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.closed:
-		return errors.New("the source is closed")
+		return nil, nil, errors.New("the source is closed")
 	case d.report != nil:
-		return errors.New("the source is watched already; each client needs its own")
+		return nil, nil, errors.New("the source is watched already; each client needs its own")
 	}
-	d.report, d.end = report, end
-	return nil
+	var ctx context.Context
+	ctx, d.cancel = clk.WithCancel(context.Background())
+	d.clk, d.report = clk, report
+	return ctx, clk, nil
 }
 
-// Close ends the reports. It does not wait for one that is under way, since it
-// may be called from there.
+// Close ends the reports, the context and the timer. It does not wait for a
+// report that is under way, since it may be called from there.
 func (d *Desk) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.closed && d.end != nil {
-		d.end()
-	}
 	d.closed = true
+	if d.stop != nil {
+		d.stop()
+	}
+	if d.cancel != nil {
+		d.cancel(nil)
+	}
 }
 
-// Unless does something that must not be done after Close.
-func (d *Desk) Unless(what func()) {
+// Later does something after a while, concurrently, unless Close comes first.
+// One thing at a time can wait so.
+func (d *Desk) Later(wait time.Duration, what func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed {
-		what()
+		d.stop = d.clk.AfterFunc(wait, func() { d.clk.Go(what) })
 	}
 }
 

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/selector"
 )
 
@@ -37,7 +40,7 @@ func TestTell(t *testing.T) {
 	}
 	var d Desk
 	var got []string
-	if err := d.Open(func(n []selector.Node, err error) { got = append(got, fmt.Sprint(n, err)) }, nil); err != nil {
+	if _, _, err := d.Open(nil, func(n []selector.Node, err error) { got = append(got, fmt.Sprint(n, err)) }); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {
@@ -53,29 +56,37 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// TestOnce: a desk is opened once, ends once, and not after that.
+// TestOnce: a desk is opened once, and what waits or goes on ends with it.
 func TestOnce(t *testing.T) {
-	var d Desk
-	ends := 0
-	report := func([]selector.Node, error) {}
-	if err := d.Open(report, func() { ends++ }); err != nil {
-		t.Fatal(err)
-	}
-	if d.Open(report, nil) == nil {
-		t.Error("opened twice")
-	}
-	did := 0
-	d.Unless(func() { did++ })
-	d.Close()
-	d.Close()
-	d.Unless(func() { did++ })
-	if ends != 1 || did != 1 {
-		t.Errorf("ended %d times, did %d", ends, did)
-	}
-	if new(Desk).Open(report, nil) != nil {
-		t.Error("not opened")
-	}
-	if d.Open(report, nil) == nil {
-		t.Error("opened after Close")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var d Desk
+		report := func([]selector.Node, error) {}
+		own := new(clock.Real)
+		ctx, clk, err := d.Open(own, report)
+		if err != nil || clk != own || ctx.Err() != nil {
+			t.Fatal(clk, err)
+		}
+		if _, _, err := d.Open(own, report); err == nil {
+			t.Error("opened twice")
+		}
+		did := 0
+		d.Later(time.Second, func() { did++ })
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		d.Later(time.Second, func() { did++ })
+		d.Close()
+		d.Close()
+		d.Later(time.Second, func() { did++ })
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if did != 1 || ctx.Err() == nil {
+			t.Errorf("did %d things, %v", did, ctx.Err())
+		}
+		if _, _, err := d.Open(own, report); err == nil {
+			t.Error("opened after Close")
+		}
+		if _, clk, err := new(Desk).Open(nil, report); err != nil || clk != clock.System {
+			t.Error(clk, err)
+		}
+	})
 }
