@@ -1,6 +1,8 @@
 package grpcwrap_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -8,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/wrapper/grpcwrap"
@@ -30,7 +35,15 @@ func fleet(t *testing.T, cfg grpcwrap.Config) (*conn, []*process) {
 
 // load makes calls from several goroutines while fault runs, and after it, and returns
 // what failed.
-func load(t *testing.T, c *conn, method string, fault func()) (calls int64, failed map[string]error) {
+func load(t *testing.T, c *conn, method string, fault func()) (failed map[string]error) {
+	t.Helper()
+	return loadOf(t, func(ctx context.Context, id string) error {
+		_, err := c.call(ctx, method, id)
+		return err
+	}, fault)
+}
+
+func loadOf(t *testing.T, do func(ctx context.Context, id string) error, fault func()) (failed map[string]error) {
 	t.Helper()
 	var n atomic.Int64
 	var mu sync.Mutex
@@ -46,7 +59,7 @@ func load(t *testing.T, c *conn, method string, fault func()) (calls int64, fail
 				default:
 				}
 				id := fmt.Sprintf("call-%d", n.Add(1))
-				if _, err := c.call(within(t, 5*time.Second), method, id); err != nil {
+				if err := do(within(t, 5*time.Second), id); err != nil {
 					mu.Lock()
 					failed[id] = err
 					mu.Unlock()
@@ -63,7 +76,7 @@ func load(t *testing.T, c *conn, method string, fault func()) (calls int64, fail
 	until(300)
 	close(stop)
 	callers.Wait()
-	return n.Load(), failed
+	return failed
 }
 
 // A server is killed: what may be repeated is saved, what may not is at most
@@ -72,7 +85,7 @@ func TestKilled(t *testing.T) {
 	for _, method := range []string{get, put, post} {
 		t.Run(method, func(t *testing.T) {
 			c, nodes := fleet(t, grpcwrap.Config{})
-			_, failed := load(t, c, method, func() { nodes[0].kill(t) })
+			failed := load(t, c, method, func() { nodes[0].kill(t) })
 			if method != post && len(failed) > 0 {
 				t.Errorf("%d calls failed: %v", len(failed), failed)
 			}
@@ -96,10 +109,32 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// A server is killed in the middle of streams: those that had no answer yet
+// are made again elsewhere, the others end there.
+func TestKilledStreams(t *testing.T) {
+	c, nodes := fleet(t, grpcwrap.Config{})
+	failed := loadOf(t, func(ctx context.Context, id string) error {
+		got, err := c.list(ctx, id)
+		if err == nil && len(got) != 3 {
+			return fmt.Errorf("%d messages of 3, and no error", len(got))
+		}
+		return err
+	}, func() { nodes[0].kill(t) })
+	for id, err := range failed {
+		var e *grpcwrap.Error // of a stream that was never answered; otherwise it is gRPC's own
+		if errors.As(err, &e) || status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v: it had no answer yet: want it made again", id, err)
+		}
+	}
+	if len(failed) > 8 {
+		t.Errorf("%d streams failed, 8 were open: %v", len(failed), failed)
+	}
+}
+
 // A server that comes back at the same address is used again.
 func TestKilledAndBack(t *testing.T) {
 	c, nodes := fleet(t, grpcwrap.Config{})
-	_, failed := load(t, c, get, func() {
+	failed := load(t, c, get, func() {
 		nodes[0].kill(t)
 		c.connected(t, 2)
 		back := spawn(t, nodes[0].addr, nodes[0].ledger)
@@ -118,7 +153,7 @@ func TestKilledAndBack(t *testing.T) {
 func TestHung(t *testing.T) {
 	c, nodes := fleet(t, grpcwrap.Config{Config: resilience.Config{Settings: resilience.Settings{AttemptTimeout: 300 * time.Millisecond}}})
 	hung := nodes[0].cmd.Process
-	_, failed := load(t, c, get, func() {
+	failed := load(t, c, get, func() {
 		if err := hung.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +170,7 @@ func TestHung(t *testing.T) {
 // notices, whatever the method.
 func TestDrained(t *testing.T) {
 	c, nodes := fleet(t, grpcwrap.Config{})
-	_, failed := load(t, c, post, func() {
+	failed := load(t, c, post, func() {
 		nodes[0].drain(t)
 		<-nodes[0].ended
 	})
@@ -152,7 +187,7 @@ func TestDrained(t *testing.T) {
 // All servers are replaced, one after the other, by ones at other addresses.
 func TestRollingReplacement(t *testing.T) {
 	c, nodes := fleet(t, grpcwrap.Config{})
-	_, failed := load(t, c, post, func() {
+	failed := load(t, c, post, func() {
 		addrs := []string{nodes[0].addr, nodes[1].addr, nodes[2].addr}
 		for i, old := range nodes {
 			addrs[i] = spawn(t, "127.0.0.1:0", old.ledger).addr
