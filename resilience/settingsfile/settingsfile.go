@@ -16,6 +16,7 @@
 package settingsfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,6 +61,9 @@ func Read(path string) (resilience.Settings, error) {
 func Parse(name string, data []byte) (resilience.Settings, error) {
 	var s resilience.Settings
 	doc, err := parse(name, data)
+	if err == nil && string(bytes.TrimSpace(doc.json)) == "null" { // as what is left of YAML that is cut after its "---"
+		err = errEmpty
+	}
 	if err == nil {
 		if err = s.UnmarshalJSON(doc.json); err == nil {
 			err = s.Validate()
@@ -77,10 +81,12 @@ type document struct {
 	lines map[string]int
 }
 
+var errEmpty = errors.New("the file is empty: want {} for the defaults")
+
 func parse(name string, data []byte) (*document, error) {
 	switch ext := strings.ToLower(filepath.Ext(name)); {
 	case len(strings.TrimSpace(string(data))) == 0:
-		return nil, errors.New("the file is empty: want {} for the defaults")
+		return nil, errEmpty
 	case ext == ".json":
 		return parseJSON(data)
 	case ext == ".yaml", ext == ".yml":

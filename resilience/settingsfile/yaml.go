@@ -17,7 +17,7 @@ func parseYAML(data []byte) (*document, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var root, more yaml.Node
 	if err := dec.Decode(&root); errors.Is(err, io.EOF) { // comments alone
-		return nil, errors.New("the file is empty: want {} for the defaults")
+		return nil, errEmpty
 	} else if err != nil {
 		return nil, syntax(err)
 	}
