@@ -16,8 +16,10 @@ import (
 func (s *Source) run(ctx context.Context, err error) {
 	for failures := 0; ; {
 		if err == nil {
-			failures = 0
-			err = s.follow(ctx)
+			var heard bool
+			if heard, err = s.follow(ctx); heard {
+				failures = 0 // not before: where only the watch fails, all would be listed over and over
+			}
 		}
 		if ctx.Err() != nil {
 			return
@@ -63,18 +65,19 @@ func (s *Source) list(ctx context.Context) error {
 
 // follow takes in changes until it is time for the next list, for which it
 // returns nil, or the watch ends. Disconnects do not end it: the client watches
-// again from where it was.
-func (s *Source) follow(ctx context.Context) error {
+// again from where it was. It reports whether the watch was of use.
+func (s *Source) follow(ctx context.Context) (heard bool, err error) {
 	resync := orElse(s.Resync, defaultResync)
 	ctx, cancel := s.clk.WithTimeout(clientv3.WithRequireLeader(ctx), resync-resync/10+clock.Jitter(s.clk, resync/5))
 	defer cancel()
 	for resp := range s.Client.Watch(ctx, s.Prefix, clientv3.WithPrefix(), clientv3.WithRev(s.next)) {
 		if err := resp.Err(); err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return true, nil
 			}
-			return fmt.Errorf("etcd: watch %s: %w", s.Prefix, err)
+			return heard, fmt.Errorf("etcd: watch %s: %w", s.Prefix, err)
 		}
+		heard = true
 		for _, e := range resp.Events {
 			if e.Type == clientv3.EventTypeDelete {
 				s.keys.remove(string(e.Kv.Key))
@@ -85,9 +88,9 @@ func (s *Source) follow(ctx context.Context) error {
 		s.tell(nil)
 	}
 	if ctx.Err() != nil {
-		return nil
+		return true, nil
 	}
-	return fmt.Errorf("etcd: watch %s: %w", s.Prefix, errEnded)
+	return heard, fmt.Errorf("etcd: watch %s: %w", s.Prefix, errEnded)
 }
 
 // errEnded is a watch that was ended by a client that was closed.
