@@ -204,6 +204,40 @@ func TestServiceGlue(t *testing.T) {
 	})
 }
 
+// TestTooManyNodes: what is made of answers is bounded, whoever has made them
+// up.
+func TestTooManyNodes(t *testing.T) {
+	say := func(_ context.Context, q question) (message, error) {
+		m := message{}
+		for i := range 500 {
+			if r := (record{name: q.name, kind: q.kind, ttl: 60}); q.kind == typeSRV {
+				r.target, r.port = fmt.Sprintf("t%03d.test.", i), 1
+				m.answers = append(m.answers, r)
+			} else {
+				m.answers = append(m.answers, a(q.name, fmt.Sprintf("10.0.%d.%d", i>>8, i&255), 60))
+			}
+		}
+		return m, nil
+	}
+	var nodes []selector.Node
+	var problem error
+	s := &Source{SRV: "_s._tcp.test", Network: "ip4", answers: say}
+	err := s.Watch(func(n []selector.Node, err error) {
+		if err == nil {
+			nodes = n
+		} else {
+			problem = err
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	if len(nodes) == 0 || len(nodes) > maxNodes || problem == nil {
+		t.Errorf("%d nodes, problem %v: want at most %d, and to be told", len(nodes), problem, maxNodes)
+	}
+}
+
 // TestNoService: a service that says it is not there has no nodes, which is an
 // error.
 func TestNoService(t *testing.T) {

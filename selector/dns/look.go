@@ -18,6 +18,7 @@ import (
 const (
 	maxLinks   = 8                // of a chain of CNAMEs
 	maxTargets = 1024             // of a service that are asked about
+	maxNodes   = 16384            // that are made of the answers: one has room for thousands
 	maxPause   = 30 * time.Second // before a question that has failed is asked again
 )
 
@@ -135,6 +136,9 @@ func (b *book) service(ctx context.Context) (nodes []selector.Node, errs []error
 			problems = slices.DeleteFunc(problems, isNotFound)
 		}
 		errs = append(errs, problems...)
+		if len(nodes)+len(addrs) > maxNodes {
+			return nodes, append(errs, fmt.Errorf("dns: %s has more than %d nodes: the first %d are used", b.name, maxNodes, len(nodes)))
+		}
 		for _, a := range addrs {
 			addr := hostPort(a.addr, t.port)
 			host := strings.TrimSuffix(t.target, ".")
