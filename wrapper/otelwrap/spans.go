@@ -130,7 +130,12 @@ func (t *telemetry) call(next resilience.Func) resilience.Func {
 	return func(ctx context.Context, call *resilience.Call) error {
 		n, s := t.named(call.Service, call.Method), &span{owner: t}
 		s.Context, s.call = t.tracer.Start(ctx, n.call, n.startCall...)
-		defer s.call.End() // after a panic too
+		defer func() { // after a panic too, as of a listener's between an attempt's end and the observer
+			if s.attempt != nil {
+				s.attempt.End()
+			}
+			s.call.End()
+		}()
 		err := next(s, call)
 		if err != nil {
 			s.call.SetStatus(codes.Error, err.Error())

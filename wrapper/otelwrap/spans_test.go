@@ -151,6 +151,25 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestListenerPanic: nor by a listener's, after the attempt's end.
+func TestListenerPanic(t *testing.T) {
+	b := resiliencetest.New(1)
+	b.Node("a:1", resiliencetest.Steps(resiliencetest.Reply{Outcome: resilience.Ambiguous, Err: errOp}))
+	s := newSink()
+	client := newClient(t, b, s, resilience.Config{Nodes: selector.Addrs("a:1"), Classify: func(context.Context, error) resilience.Outcome { panic("boom") }})
+	func() {
+		defer func() { _ = recover() }()
+		_ = do(b, client, resilience.Unsafe("get"), b.Op)
+	}()
+	var names []string
+	for _, span := range s.list() {
+		names = append(names, span.Name)
+	}
+	if !slices.Equal(names, []string{"get attempt", "get"}) {
+		t.Errorf("ended: %q", names)
+	}
+}
+
 // TestNested: a client that is called within another's attempt has its spans
 // below that.
 func TestNested(t *testing.T) {
