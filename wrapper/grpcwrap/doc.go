@@ -20,8 +20,9 @@
 // on here. WaitForReady makes no difference: attempts that meet no connection
 // are repeated as far as the settings go.
 //
-// Interceptors that are named after DialOptions run once an attempt, those
-// before once a call.
+// Interceptors that are chained after DialOptions run once an attempt, those
+// before, and grpc.WithUnaryInterceptor's, once a call. Connections are not
+// pinged, which many servers forbid: a node that has vanished is noticed by its silence.
 //
 // # What is tried again
 //

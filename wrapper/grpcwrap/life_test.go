@@ -1,6 +1,7 @@
 package grpcwrap_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -107,4 +108,28 @@ func TestUpdatesMeanwhile(t *testing.T) {
 		t.Error(err)
 	}
 	closing.Wait()
+}
+
+// After every endpoint was replaced, an ill one is found as it was before:
+// grpc-go's outlier detection does not count down the ejected ones that left,
+// and so comes to eject nobody.
+func TestEjectsAfterEveryReplacement(t *testing.T) {
+	ill := func(context.Context, string, string) (string, error) {
+		return "", status.Error(codes.Unavailable, "always")
+	}
+	c := dial(t, grpcwrap.Config{Config: resilience.Config{Settings: resilience.Settings{Backoff: resilience.BackoffSettings{Initial: -1}}}})
+	for round := range 4 {
+		bad := serve(t, ill, nil)
+		c.res.UpdateState(state(bad.addr, serve(t, says("ok"), nil).addr, serve(t, says("ok"), nil).addr))
+		c.connected(t, 3)
+		eventually(t, fmt.Sprintf("the ill node to be ejected in round %d", round), func() bool {
+			_, _ = c.call(within(t, 5*time.Second), get, "in")
+			for _, n := range c.client.Resilience().Selector().Nodes() {
+				if n.Node.Addr == bad.addr {
+					return n.Ejected
+				}
+			}
+			return false
+		})
+	}
 }
