@@ -197,9 +197,13 @@ func TestProcesses(t *testing.T) {
 						l.done.Go(func() { l.worker(i, post, client(x, post, options...)) })
 					}
 				}
-				l.more(200)
+				calls := 200
+				if testing.Short() {
+					calls = 60
+				}
+				l.more(calls)
 				fault.do(t, nodes[0])
-				l.more(400)
+				l.more(2 * calls)
 				close(l.stop)
 				l.done.Wait()
 				doubt := 0

@@ -42,11 +42,14 @@ func values(t testing.TB, r *prometheus.Registry) map[string]float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(map[string]float64)
+	got, labels := make(map[string]float64), documented(t) // in the order of the documentation
 	for _, f := range families {
+		if labels[f.GetName()] == nil {
+			t.Fatalf("%s is not documented", f.GetName())
+		}
 		for _, m := range f.Metric {
 			key := strings.TrimPrefix(f.GetName(), "holdfast_")
-			for _, name := range labelsOf(t, f.GetName()) {
+			for _, name := range labels[f.GetName()] {
 				key += " " + label(m, name)
 			}
 			switch {
@@ -69,18 +72,6 @@ func label(m *dto.Metric, name string) string {
 		}
 	}
 	return "?"
-}
-
-// labelsOf are a metric's labels in the order of the package's documentation.
-func labelsOf(t testing.TB, name string) []string {
-	t.Helper()
-	for n, labels := range documented(t) {
-		if n == name {
-			return labels
-		}
-	}
-	t.Fatalf("%s is not documented", name)
-	return nil
 }
 
 func wantValues(t *testing.T, r *prometheus.Registry, want map[string]float64) {
