@@ -91,6 +91,9 @@ func Check(s *report.Summary, seeds, workers int) (*Validation, error) {
 			for _, r := range runs {
 				sys := asMeasured(sc, r, as.keyed)
 				sys.Client = as.client
+				if err := sys.fitWire(r.Baseline); err != nil {
+					return nil, fmt.Errorf("%s, %s: %w", sc.Name, st.Name, err)
+				}
 				systems = append(systems, sys)
 			}
 			var jobs []Job
@@ -133,11 +136,24 @@ func asMeasured(sc report.Scenario, r *report.Run, keyed bool) System {
 	s := FromPlan(sc.Name, p, keyed)
 	p.Seed, p.Service.Seed = r.Seed, r.Seed
 	s.replay = newReplay(p)
-	if p50, ok := r.Baseline["p50Ms"]; ok {
-		times := timesOf(s.Service)
-		s.Wire = max(time.Duration(p50*float64(time.Millisecond))-times.at(.5), 1)
-	}
 	return s
+}
+
+// fitWire takes what an attempt takes besides its service from the warm-up: the
+// difference to one that is simulated without, in which the same requests have
+// the same luck and wait in the same queues.
+func (s *System) fitWire(measured map[string]float64) error {
+	p50, ok := measured["p50Ms"]
+	if !ok {
+		return nil
+	}
+	warm := *s
+	warm.Wire, warm.Faults = -1, nil
+	r, err := Run(warm, 1)
+	if err == nil {
+		s.Wire = max(time.Duration((p50-r.Baseline["p50Ms"])*float64(time.Millisecond)), 1)
+	}
+	return err
 }
 
 func (v *Validation) compare(scenario, stack string, runs []*report.Run, results []*Result) {
