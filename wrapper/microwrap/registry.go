@@ -142,7 +142,9 @@ func (s *RegistrySource) run() {
 			if good, err = s.follow(w, longest); good {
 				wait = min(firstWait, longest)
 			}
-			w.Stop()
+			if s.release() {
+				w.Stop()
+			}
 		}
 		select {
 		case <-s.stop:
@@ -176,6 +178,16 @@ func (s *RegistrySource) keep(w registry.Watcher) bool {
 	}
 	s.watcher = w
 	return true
+}
+
+// release takes the watcher back, and reports whether Close has not: to stop
+// one twice at a time is a panic in go-micro's registries.
+func (s *RegistrySource) release() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ours := s.watcher != nil
+	s.watcher = nil
+	return ours
 }
 
 // follow reads the service at once, for what nobody has watched, and then

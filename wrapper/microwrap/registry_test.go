@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +166,52 @@ func TestRegistryWatchPauses(t *testing.T) {
 			t.Errorf("the watch was begun %d times in a minute", d.watched)
 		}
 		_ = s.Close()
+	})
+}
+
+// stops counts how often watchers are stopped.
+type stops struct {
+	*directory
+	n atomic.Int32
+}
+
+type stopped struct {
+	registry.Watcher
+	n *atomic.Int32
+}
+
+func (s *stops) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
+	w, err := s.directory.Watch(opts...)
+	return stopped{w, &s.n}, err
+}
+
+func (s stopped) Stop() {
+	s.n.Add(1)
+	s.Watcher.Stop()
+}
+
+// A watcher is stopped once: those of go-micro's own registries panic when two
+// do it at a time.
+func TestRegistryStopsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &stops{directory: new(directory)}
+		d.set(listed("a"))
+		s := microwrap.Registry(d, service)
+		if err := s.Watch(func([]selector.Node, error) {}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		d.breakOff(nil)
+		<-time.After(time.Second)
+		synctest.Wait()
+		if n := d.n.Load(); n != 1 {
+			t.Errorf("a watcher that has ended was stopped %d times", n)
+		}
+		_ = s.Close()
+		synctest.Wait()
+		if n := d.n.Load(); n != 2 {
+			t.Errorf("the watcher that Close ends was stopped %d times", n-1)
+		}
 	})
 }
 
