@@ -169,6 +169,7 @@ func TestMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	per := float64(after.HeapAlloc-before.HeapAlloc) / (clients * nodes)
+	t.Logf("%.0f bytes a client and node", per)
 	if total := per * 10_000 * 200 / (1 << 30); total > 1.4 { // and the garbage besides
 		t.Errorf("%.0f bytes a client and node: %.2f GiB for 10 000 × 200", per, total)
 	}
