@@ -1,6 +1,9 @@
 package tune
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // ejector is what the formulae know of selector's: the score S and the contrast
 // D of ../shared/DETECTION.md, for one client at one node whose calls fail
@@ -93,9 +96,10 @@ func (e *ejector) window() (eject, end []float64) {
 	lags := len(e.follow) + 1
 	now := make([]float64, 2*lags) // by number of failures, and of calls since the last
 	now[lags] = 1
+	var spare []float64
 	for n := 2; n <= longestWindow; n++ {
 		var out, back, left float64
-		next := make([]float64, len(now)+lags)
+		next := zeroed(spare, len(now)+lags)
 		for i, p := range now {
 			if p < never {
 				continue
@@ -125,7 +129,7 @@ func (e *ejector) window() (eject, end []float64) {
 		for _, p := range next {
 			left += p
 		}
-		if now = next; left < 1e-20 {
+		if spare, now = now, next; left < 1e-20 {
 			break
 		}
 	}
@@ -152,9 +156,10 @@ func (e *ejector) stretch() (eject, end []float64) {
 	eject, end = []float64{0}, []float64{0}
 	now := make([]float64, 2*width) // by number of failures and score
 	now[width+min(up, top)] = 1
+	var spare []float64
 	for n := 2; n <= longestWindow; n++ {
 		var out, back, left float64
-		next := make([]float64, len(now)+width)
+		next := zeroed(spare, len(now)+width)
 		for k := 0; k*width < len(now); k++ {
 			goes := judged(k+1, n)
 			for s := 1; s <= top; s++ {
@@ -181,11 +186,18 @@ func (e *ejector) stretch() (eject, end []float64) {
 				last = i
 			}
 		}
-		if now = next[:(last/width+1)*width]; left < negligible {
+		if spare, now = now, next[:(last/width+1)*width]; left < negligible {
 			break
 		}
 	}
 	return eject, end
+}
+
+// zeroed returns n zeros, in the room of old if there is enough.
+func zeroed(old []float64, n int) []float64 {
+	old = slices.Grow(old[:0], n)[:n]
+	clear(old)
+	return old
 }
 
 // passage is the distribution of the number of calls until the ejection: at[i]
