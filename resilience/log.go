@@ -17,7 +17,7 @@ import (
 //
 //	error  a call failed and may have been carried out; a source of nodes or settings failed
 //	warn   a call or its fallback failed; a node was ejected, or should have been; the service breaker opened
-//	info   an attempt failed; a fallback answered; nodes came, went, were suspected or readmitted; settings changed; a client opened or closed
+//	info   an attempt failed; a fallback answered; nodes came, went, were suspected or readmitted; settings changed; what a candidate would have done; a client opened or closed
 //	debug  retries' waits, what the service answered itself (a 404 perhaps), what callers gave up, and all that went well
 //
 // Each kind of line is written at most ten times a second for each client; the
@@ -62,6 +62,7 @@ const (
 	lineClosed
 	lineSettings
 	lineSettingsRefused
+	lineCandidate
 	lineOther
 	lineNode // and a line for each kind of change
 
@@ -91,6 +92,7 @@ var texts = [lines]struct {
 	lineClosed:           {slog.LevelInfo, "client closed"},
 	lineSettings:         {slog.LevelInfo, "settings changed"},
 	lineSettingsRefused:  {slog.LevelError, "settings refused"},
+	lineCandidate:        {slog.LevelInfo, "candidate settings would have done so"},
 	lineOther:            {slog.LevelInfo, "event"},
 
 	lineNode + line(selector.NodesChanged): {slog.LevelInfo, "nodes changed"},
@@ -152,6 +154,8 @@ func lineOf(e *Event) line {
 		return lineSettings
 	case SettingsRefused:
 		return lineSettingsRefused
+	case CandidateEvent:
+		return lineCandidate
 	}
 	return lineOther
 }
@@ -211,6 +215,7 @@ func attributes(e *Event) (list []slog.Attr) {
 	add(e.Kind == CallDone && e.Err != nil, slog.String("why", e.Why.String()))
 	err := e.Err
 	if c := e.Change; c != nil {
+		add(e.Kind == CandidateEvent, slog.String("change", c.Kind.String()))
 		add(c.Kind == selector.NodesChanged, slog.Int("nodes", c.Nodes))
 		add(c.Added > 0, slog.Int("added", c.Added))
 		add(c.Removed > 0, slog.Int("removed", c.Removed))

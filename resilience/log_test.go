@@ -77,6 +77,14 @@ func TestLogLines(t *testing.T) {
 			change(selector.Event{Kind: selector.Ejected, Node: node, OpenFor: time.Second, Reason: breaker.Reason{Cause: breaker.ByEjector, Rule: "worse", Score: 9.5, Threshold: 9.2, Calls: 7, Failures: 6}}),
 			`WARN msg="node ejected" node=a addr=10.0.0.1:80 open_for=1s reason.cause=ejector reason.rule=worse reason.score=9.5 reason.threshold=9.2 reason.calls=7 reason.failures=6`,
 		},
+		{
+			resilience.Event{Kind: resilience.CandidateEvent, Change: &selector.Event{Kind: selector.Ejected, Node: node, OpenFor: time.Second}},
+			`INFO msg="candidate settings would have done so" node=a addr=10.0.0.1:80 change=ejected open_for=1s`,
+		},
+		{
+			resilience.Event{Kind: resilience.CandidateEvent, Breaker: &breaker.Event{From: breaker.Closed, To: breaker.Open, Shadow: true}},
+			`INFO msg="candidate settings would have done so" from=closed to=open shadow=true`,
+		},
 		{change(selector.Event{Kind: selector.NodesChanged, Nodes: 3, Added: 2, Removed: 1}), `INFO msg="nodes changed" nodes=3 added=2 removed=1`},
 		{change(selector.Event{Kind: selector.SourceFailed, Err: errOp}), `ERROR msg="source of nodes failed" err="the op's own error"`},
 		{change(selector.Event{Kind: selector.Spared, Node: node}), `WARN msg="node kept in spite of its failures: the others do no better" node=a addr=10.0.0.1:80`},
