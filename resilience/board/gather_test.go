@@ -155,6 +155,28 @@ func TestGatherTellsNothingTwice(t *testing.T) {
 	}
 }
 
+// TestGatherIsBounded: a board's log may say anything, at any length, and is
+// kept as this one's own.
+func TestGatherIsBounded(t *testing.T) {
+	t.Parallel()
+	g := &Gathering{}
+	p := &peer{board: g, name: "a"}
+	long := strings.Repeat("x", 1<<20)
+	entries := make([]Entry, 3*maxLog)
+	for i := range entries {
+		entries[i] = Entry{ID: uint64(i) + 1, Kind: "ejected", Node: long, Service: long, Error: long, Who: long, Did: long, Why: long, Reason: &Reason{Note: long, Rule: long}}
+	}
+	p.takeLog(entries)
+	p.takeLog(entries) // nothing is new
+	list := g.log.list()
+	if len(list) != maxLog || list[len(list)-1].ID != maxLog {
+		t.Fatalf("%d entries, the last is %d", len(list), list[len(list)-1].ID)
+	}
+	if text, err := json.Marshal(list[0]); err != nil || len(text) > 10*maxText {
+		t.Errorf("an entry of %d bytes, %v", len(text), err)
+	}
+}
+
 // TestGatherWhatIsNoBoard says what is wrong with it, shows nothing of it, and
 // shows the others.
 func TestGatherWhatIsNoBoard(t *testing.T) {

@@ -197,11 +197,26 @@ func (p *peer) takeLog(entries []Entry) {
 			break
 		}
 	}
-	for _, e := range entries {
+	for _, e := range entries[max(0, len(entries)-maxLog):] {
+		e = e.bounded()
 		p.last = e
 		e.Process = p.name
 		p.board.log.add(e)
 	}
+}
+
+// bounded is an entry as a board writes one: what another process says may be
+// of any length.
+func (e Entry) bounded() Entry {
+	for _, text := range []*string{&e.Service, &e.Node, &e.Kind, &e.Error, &e.Who, &e.Did, &e.Why} {
+		*text = short(*text)
+	}
+	if e.Reason != nil {
+		r := *e.Reason
+		r.Cause, r.Rule, r.Note = short(r.Cause), short(r.Rule), short(r.Note)
+		e.Reason = &r
+	}
+	return e
 }
 
 func (p *peer) look() (Process, []fields) {
