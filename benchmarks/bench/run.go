@@ -22,7 +22,8 @@ const runUsage = `Usage: holdfast bench run [flags]
 Runs each scenario with each stack and each seed: instances and clients are
 processes of their own on this machine, the load is Poisson and open-loop, the
 fault comes from outside, and what was really carried out is counted in a ledger
-that survives SIGKILL.
+that survives SIGKILL. Everything, which is the default, takes hours; it says first
+how many.
 
 Flags:
   -scenario A,B    scenarios to run (default: all; those that cannot be injected here are
@@ -43,6 +44,9 @@ Flags:
                    by calling $HOLDFAST_NODES; may be given several times
   -json            print summary.json on standard output, the rest on standard error
   -benchfmt        print the runs in the Go benchmark format instead of the table, for benchstat` + assertUsage + `
+
+In the table, "37/0" is a figure and its bound, what no client could do better;
+benchmarks/README.md says what the figures are.
 
 A run whose load went out late (p99 of the lag above 10 ms) is not valid and has no figures.
 

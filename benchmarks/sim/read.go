@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -17,7 +18,7 @@ func Read(r io.Reader) (System, error) {
 	dec := yaml.NewDecoder(r)
 	dec.KnownFields(true)
 	if err := dec.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
-		return System{}, fmt.Errorf("sim: %w", err)
+		return System{}, errors.Join(unreadable(err), s.Validate())
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return System{}, errors.New("sim: more than one document: want one")
@@ -26,4 +27,19 @@ func Read(r io.Reader) (System, error) {
 		return System{}, err
 	}
 	return s, nil
+}
+
+// unreadable is what package yaml found, an error each. What it could read is in
+// the System all the same.
+func unreadable(err error) error {
+	var list *yaml.TypeError
+	if !errors.As(err, &list) {
+		return fmt.Errorf("sim: %w", err)
+	}
+	errs := make([]error, len(list.Errors))
+	for i, text := range list.Errors {
+		text, _, _ = strings.Cut(text, " in type ") // of Go's
+		errs[i] = errors.New("sim: " + text)
+	}
+	return errors.Join(errs...)
 }

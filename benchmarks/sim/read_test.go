@@ -65,12 +65,13 @@ func TestRead(t *testing.T) {
 // What is wrong is told all at once, by its name in the document.
 func TestReadErrors(t *testing.T) {
 	for text, want := range map[string][]string{
-		"nodez: 3":                              {"nodez"},
-		"wire: 5":                               {"!!int `5`", "Duration"},
-		"nodes: 0x":                             {"line 1", "0x"},
-		"rate: 1\n---\nrate: 2":                 {"more than one document"},
-		"nodes: -1\nrate: -5\nclients: 1000000": {"nodes -1: want 1 to", "rate -5: want", "clients 1000000: want"},
-		"methods: [{kind: sometimes}]":          {"sometimes"},
+		"nodez: 3":                                   {"nodez"},
+		"wire: 5":                                    {"!!int `5`", "Duration"},
+		"nodes: 0x":                                  {"line 1", "0x"},
+		"nodez: 3\nrate: many\nclients: -1":          {"sim: line 1: field nodez not found\n", "sim: line 2: ", "clients -1: want"},
+		"rate: 1\n---\nrate: 2":                      {"more than one document"},
+		"nodes: -1\nrate: -5\nclients: 1000000":      {"nodes -1: want 1 to", "rate -5: want", "clients 1000000: want"},
+		"methods: [{kind: sometimes}]":               {"sometimes"},
 		"methods: [{name: a}, {name: a, errors: 2}]": {"methods[1].name a: want", "methods[1].errors 2: want 0 to 1"},
 		"service: {queue: 3, workers: -1}":           {"service.workers -1", "service.queue 3"},
 		"faults: [{at: 1h, do: explode, nodes: [5]}]": {

@@ -48,7 +48,8 @@ var grpcSource = sync.OnceValue(func() error {
 		return err
 	}
 	if out, err := exec.Command("go", "list", grpcsettings.Package).CombinedOutput(); err != nil {
-		return fmt.Errorf("it is a program of its own, built when it is wanted, which needs this repository as working directory: %s", strings.TrimSpace(string(out)))
+		why, _, _ := strings.Cut(string(out), ";") // then what go would have me do
+		return fmt.Errorf("it is a program of its own that is built when it is wanted: run holdfast in a clone of its repository (%s)", strings.TrimSpace(why))
 	}
 	return nil
 })

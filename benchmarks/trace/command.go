@@ -17,6 +17,7 @@ import (
 
 var menu = cli.Menu{
 	Program: "holdfast trace", About: "makes and reads traces of attempts, for holdfast tune",
+	Exit: cli.ReadExitCodes,
 	Commands: []cli.Command{
 		{Name: "record", About: "call HTTP nodes of yours for a while and record the attempts", Run: record},
 		{Name: "import", About: "make a trace of access logs or CSV", Run: imports},
@@ -35,7 +36,7 @@ break, and said to be.
 Flags:
   -json    print one JSON document on standard output
 
-` + cli.ExitCodes
+` + cli.ReadExitCodes
 
 func summary(_ context.Context, args []string, std cli.Streams) int {
 	asJSON := false
@@ -88,7 +89,7 @@ Flags:
                         where the log does not say (client: the file's name)
   -o FILE               where to write it; - is standard output (default)
 
-` + cli.ExitCodes
+` + cli.ReadExitCodes
 
 func imports(_ context.Context, args []string, std cli.Streams) int {
 	im := Import{Columns: map[string]string{}}

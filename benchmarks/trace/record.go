@@ -35,7 +35,7 @@ Flags:
   -for D          how long, 1s to 24h (default 1m)
   -timeout D      of a call (default 5s)
 
-` + cli.ExitCodes
+` + cli.ReadExitCodes
 
 type recording struct {
 	nodes, paths []string

@@ -44,7 +44,9 @@ Flags:
   -html FILE         write a report as well: one file, for offline reading
   -json              print one JSON document on standard output
 
-` + cli.ExitCodes
+Exit codes: 0 settings are recommended, 1 the data are too little for it,
+2 usage or configuration, 130 interrupted.
+`
 
 // options are the command's flags.
 type options struct {

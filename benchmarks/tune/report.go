@@ -158,7 +158,7 @@ func (r *Report) table(t *tabwriter.Writer) {
 			percent(row.Failed), row.LatencyMs)
 	}
 	if row := c.Rows[0]; row.DominatedBy != "" {
-		fmt.Fprintf(t, "  %s is at least as good as the recommended setting in both: report that\n", row.DominatedBy)
+		fmt.Fprintf(t, "  In these runs %s is at least as good as the recommended setting in both: if it stays so\n  with more -seeds, its rule may suit this traffic better, and we want to hear of it\n", row.DominatedBy)
 	}
 	if len(c.FalseAlarms) > 0 {
 		fmt.Fprintln(t, "\nThe promise, where false ejections are frequent enough to count:")

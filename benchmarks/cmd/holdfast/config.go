@@ -21,11 +21,13 @@ line each: file, line, field, and what is wanted there.
 Flags:
   -json    print one JSON document on standard output
 
-Exit codes: 0 all are right, 2 one is wrong or cannot be read, or usage.
-`
+` + checkExitCodes
+
+const checkExitCodes = "Exit codes: 0 all are right, 2 one is wrong or cannot be read, or usage.\n"
 
 var configMenu = cli.Menu{
 	Program: "holdfast config", About: "is for files of settings",
+	Exit:     checkExitCodes,
 	Commands: []cli.Command{{Name: "check", About: "print what is wrong with them, by file, line and field", Run: check}},
 }
 

@@ -25,6 +25,9 @@ const (
 // ExitCodes is what help texts say about them.
 const ExitCodes = "Exit codes: 0 pass, 1 an assertion failed, 2 usage or configuration,\n3 a fault could not be injected here, 130 interrupted.\n"
 
+// ReadExitCodes is what they say of a command that asserts nothing and breaks nothing.
+const ReadExitCodes = "Exit codes: 0 done, 2 usage, or what cannot be read, 130 interrupted.\n"
+
 // Streams are the standard ones.
 type Streams struct {
 	In       io.Reader

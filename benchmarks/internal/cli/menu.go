@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ type Menu struct {
 	Program  string // as it is typed
 	About    string // what it does, after its name
 	Commands []Command
+	Exit     string // what it says of exit codes; empty: ExitCodes
 }
 
 // Command is one of a menu.
@@ -54,5 +56,5 @@ func (m Menu) help(w io.Writer) {
 	for _, c := range m.Commands {
 		fmt.Fprintf(w, "  %-12s %s\n", c.Name, c.About)
 	}
-	fmt.Fprintf(w, "  %-12s this text; %s COMMAND -h for a command's flags\n\n%s", "help", m.Program, ExitCodes)
+	fmt.Fprintf(w, "  %-12s this text; %s COMMAND -h for a command's flags\n\n%s", "help", m.Program, cmp.Or(m.Exit, ExitCodes))
 }
