@@ -16,13 +16,14 @@ import (
 func (s Settings) MarshalJSON() ([]byte, error) { return appendSettings(nil, reflect.ValueOf(s)) }
 
 // UnmarshalJSON is strict: an unknown field, a duration without a unit and a
-// value of the wrong kind are errors that name the field, all at once. It does
-// not check ranges: see Validate. Fields that are not named keep their value.
+// value of the wrong kind are errors that name the field, all at once, and with
+// them what [Settings.Validate] says of the rest; alone, ranges are not checked.
+// Fields that are not named keep their value.
 func (s *Settings) UnmarshalJSON(data []byte) error {
 	next := *s
 	next.Methods = maps.Clone(s.Methods)
 	if err := readSettings(data, reflect.ValueOf(&next).Elem(), ""); err != nil {
-		return err
+		return errors.Join(err, next.Validate())
 	}
 	*s = next
 	return nil
@@ -112,11 +113,9 @@ func readSettings(data []byte, v reflect.Value, at string) error {
 		if !v.IsNil() {
 			p.Elem().Set(v.Elem())
 		}
-		if err := readSettings(data, p.Elem(), at); err != nil {
-			return err
-		}
+		err := readSettings(data, p.Elem(), at)
 		v.Set(p)
-		return nil
+		return err
 	case v.Kind() == reflect.Struct:
 		names, values := fields(v)
 		return readObject(data, at, func(name string, raw json.RawMessage) error {
@@ -132,11 +131,9 @@ func readSettings(data []byte, v reflect.Value, at string) error {
 		}
 		return readObject(data, at, func(name string, raw json.RawMessage) error {
 			e := reflect.New(v.Type().Elem()).Elem()
-			if err := readSettings(raw, e, fmt.Sprintf("%s[%q]", at, name)); err != nil {
-				return err
-			}
+			err := readSettings(raw, e, fmt.Sprintf("%s[%q]", at, name))
 			v.SetMapIndex(reflect.ValueOf(name), e)
-			return nil
+			return err
 		})
 	}
 	if err := json.Unmarshal(data, v.Addr().Interface()); err != nil {

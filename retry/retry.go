@@ -8,6 +8,7 @@ package retry
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -47,7 +48,7 @@ func (i Idempotency) String() string { return name(idempotencyNames[:], uint8(i)
 // MarshalText implements encoding.TextMarshaler.
 func (i Idempotency) MarshalText() ([]byte, error) {
 	if int(i) >= len(idempotencyNames) {
-		return nil, fmt.Errorf("idempotency %d is none of %q", i, idempotencyNames)
+		return nil, fmt.Errorf("idempotency %d: want one of %s", i, strings.Join(idempotencyNames[:], ", "))
 	}
 	return []byte(i.String()), nil
 }
@@ -64,7 +65,7 @@ func (i *Idempotency) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("idempotency %q is none of %q", text, idempotencyNames)
+	return fmt.Errorf("idempotency %q: want one of %s", text, strings.Join(idempotencyNames[:], ", "))
 }
 
 // Effect is whether an attempt may have been carried out.

@@ -110,7 +110,7 @@ func TestProblems(t *testing.T) {
 		}},
 		{"f.yaml", "serviceBreaker:\n  rule: magic", []string{"f.yaml:2: serviceBreaker.rule \"magic\": want \"cusum\""}},
 		{"f.yaml", "methods:\n  get:\n    timeout: 250\n  \"a b.c\":\n    attempts: -1\n    x: 1", []string{
-			`f.yaml:3: methods["get"].timeout 250`, `f.yaml:6: methods["a b.c"].x: unknown field`,
+			`f.yaml:3: methods["get"].timeout 250`, `f.yaml:6: methods["a b.c"].x: unknown field`, `f.yaml:5: methods["a b.c"].attempts -1`,
 		}},
 		{"f.yaml", "methods:\n  \"a b.c\":\n    attempts: -1", []string{`f.yaml:3: methods["a b.c"].attempts -1: want 1 to 100`}},
 		{"f.yaml", "methods:\n  get: {idempotency: Safe}", []string{`f.yaml:2: methods["get"].idempotency`}},
