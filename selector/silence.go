@@ -78,14 +78,15 @@ func (s *Selector) listen(n *node, t int64, method int, retriable bool) (elsewhe
 // doubt reports whether a call had better avoid the node, which has been
 // silent for longer than all but a few of its calls take. That costs nothing
 // if it is wrong. Now and then a call that may be repeated goes there all the
-// same: more calls without an answer make a suspect. Caller holds mu.
+// same, or any other if no such call comes: an answer clears the node, more
+// calls without one make a suspect. Caller holds mu.
 func (s *Selector) doubt(n *node, w *watch, t int64, retriable bool) bool {
 	switch {
 	case s.silence(w, t) < doubtful || !s.othersAnswer(n, w.begin()):
 		return false
 	case w.due == 0:
 		w.due = t + unheardFor
-	case retriable && t >= w.due:
+	case t >= w.dueAt(retriable):
 		w.due = t + unheardFor
 		return false
 	}

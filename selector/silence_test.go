@@ -346,6 +346,44 @@ func TestADoubtfulNodeIsAvoided(t *testing.T) {
 	}
 }
 
+// A node of which one call takes for ever is doubtful, and well: it is not left
+// without calls for as long, though none of them may be repeated.
+func TestADoubtfulNodeIsAskedAgain(t *testing.T) {
+	r := silenceRig(t, 20, Config{})
+	post := Call{Method: errand.Method}
+	long, at := new(Picked), ""
+	for ; at != "a"; r.pass(10 * time.Millisecond) {
+		if err := r.sel.PickTo(long, &post); err != nil {
+			t.Fatal(err)
+		}
+		if at = long.Node().ID; at != "a" {
+			long.Done(Report{Result: breaker.Success, Elapsed: 10 * time.Millisecond})
+		}
+	}
+	served := 0
+	for second := range 60 {
+		for range 100 {
+			p := new(Picked)
+			if err := r.sel.PickTo(p, &post); err != nil {
+				t.Fatal(err)
+			}
+			r.pass(10 * time.Millisecond)
+			if p.Node().ID == "a" {
+				served++
+			}
+			p.Done(Report{Result: breaker.Success, Elapsed: 10 * time.Millisecond})
+			if second < 20 {
+				_, tell := long.Overdue() // asked of an attempt under a timeout
+				tell()
+			}
+		}
+	}
+	if served < 100 {
+		t.Errorf("%d of 6000 calls went to a node that is well but for one call", served)
+	}
+	long.Done(Report{})
+}
+
 // An attempt that takes longer than hardly any ever did is given up, though its
 // node is no suspect by that.
 func TestAHopelessAttemptIsOverdue(t *testing.T) {
