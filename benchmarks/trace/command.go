@@ -130,7 +130,7 @@ func imports(_ context.Context, args []string, std cli.Streams) int {
 	if err != nil {
 		return refuse(std, "import", importUsage, err)
 	}
-	fmt.Fprintf(std.Err, "holdfast trace import: %d attempts, %d rows skipped\n", done.Records, done.Skipped)
+	fmt.Fprintf(std.Err, "holdfast trace import: %d attempts; rows skipped: %d\n", done.Records, done.Skipped)
 	for _, why := range done.Reasons {
 		fmt.Fprintln(std.Err, "  ", why)
 	}

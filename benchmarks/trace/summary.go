@@ -126,8 +126,8 @@ func Quantile[T int64 | float64](x []T, q float64) T {
 
 // Print writes it for people.
 func (s Summary) Print(w io.Writer) error {
-	fmt.Fprintf(w, "%d attempts in %d files, %v from %s; %d clients, %d nodes; %d retries\n",
-		s.Total.Attempts, s.Files, s.Span.Round(time.Millisecond), s.Begin.Format(time.RFC3339), s.Clients, len(s.Nodes), s.Retries)
+	fmt.Fprintf(w, "%d attempts in %v from %s; files: %d, clients: %d, nodes: %d, retries: %d\n",
+		s.Total.Attempts, s.Span.Round(time.Millisecond), s.Begin.Format(time.RFC3339), s.Files, s.Clients, len(s.Nodes), s.Retries)
 	fmt.Fprintf(w, "a client at a node makes %.3g calls a second (median), a tenth of them less than %.3g\n", s.PairRateP50, s.PairRateP10)
 	if s.Lost > 0 {
 		fmt.Fprintf(w, "%d attempts are missing: the recorder could not keep up, or the disk was full\n", s.Lost)

@@ -62,7 +62,7 @@ func (d *pageData) normal() {
 	if f.Given {
 		n.add("source", f.Source+", a description")
 	} else {
-		n.add("source", fmt.Sprintf("%s: %.4g attempts in %s", f.Source, f.Calls, spell(f.Span)))
+		n.add("source", fmt.Sprintf("%s: %.0f attempts in %s", f.Source, f.Calls, spell(f.Span)))
 	}
 	n.add("clients, nodes", fmt.Sprintf("%d, %d", f.Clients, f.Nodes))
 	n.add("calls a second", fmt.Sprintf("%.4g; of a client at a node %.3g (a tenth has less), median %.3g", f.Rate, f.PairRate, f.PairMedian))

@@ -47,7 +47,7 @@ func (r *Report) sentence() string {
 	}
 	if r.Check != nil && len(r.Check.Rows) > 0 {
 		row := r.Check.Rows[0]
-		fmt.Fprintf(&b, "; in %d simulated runs it was out within %s 99 of 100 times, and %d healthy ones went in %.2g calls",
+		fmt.Fprintf(&b, "; in %d simulated runs it was out within %s 99 of 100 times, and %d healthy ones went in %.0f calls",
 			r.Check.Seeds, seconds(row.P99), row.False, row.Healthy)
 	}
 	return b.String() + "."
@@ -115,7 +115,7 @@ func (r *Report) facts(w io.Writer) {
 	f := r.Facts
 	fmt.Fprintf(w, "What is normal:\n")
 	if !f.Given {
-		fmt.Fprintf(w, "  data\t%s: %.4g attempts in %s, %d clients, %d nodes\n", f.Source, f.Calls, spell(f.Span), f.Clients, f.Nodes)
+		fmt.Fprintf(w, "  data\t%s: %.0f attempts in %s; clients: %d, nodes: %d\n", f.Source, f.Calls, spell(f.Span), f.Clients, f.Nodes)
 	} else {
 		fmt.Fprintf(w, "  data\t%s, a description: %d clients, %d nodes\n", f.Source, f.Clients, f.Nodes)
 	}
