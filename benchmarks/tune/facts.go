@@ -21,7 +21,7 @@ type Facts struct {
 	PairCalls  float64 `json:"pairCallsP10"` // in the data
 
 	Normal Rate     `json:"normal"` // failures of a healthy node, incidents left out, a burst counted once
-	Worst  NodeRate `json:"worst"`  // of the node with the highest bound
+	Worst  NodeRate `json:"worst"`  // of the node with the highest bound; Normal if none differs for sure
 
 	// Bursts: failures that end together, begun before the first of them.
 	Burst     time.Duration `json:"burstNs"`   // within this time of each other

@@ -67,7 +67,7 @@ func (d *pageData) normal() {
 	n.add("clients, nodes", fmt.Sprintf("%d, %d", f.Clients, f.Nodes))
 	n.add("calls a second", fmt.Sprintf("%.4g; of a client at a node %.3g (a tenth has less), median %.3g", f.Rate, f.PairRate, f.PairMedian))
 	n.add("failures of healthy nodes", f.Normal.measured())
-	n.add("of the worst node, at most (95 %)", fmt.Sprintf("%s (%s)", percent(f.Worst.High), f.Worst.Node))
+	n.add("of a healthy node, at most (95 %)", fmt.Sprintf("%s (%s)", percent(f.Worst.High), f.Worst.Node))
 	n.add("failures in a burst", fmt.Sprintf("%.2f within %s", f.BurstMean, spell(f.Burst)))
 	n.add("dispersion of the rest", fmt.Sprintf("%.2f%s", f.Dispersion, f.clusters()))
 	n.add("latency", fmt.Sprintf("p50 %s, p99 %s, p99.9 %s", spell(f.Latency.P50), spell(f.Latency.P99), spell(f.Latency.P999)))

@@ -204,6 +204,10 @@ func (m *measurement) says(i int32) (a *trace.Attempt, slot int, failed, ok bool
 	return a, slot, failed, ok
 }
 
+// sure is how unlikely a node's failures have to be at the rate of all for the
+// node to be taken to be worse than the others.
+const sure = .05
+
 // rates measures how often healthy nodes fail.
 func (m *measurement) rates() {
 	var k, n, left float64
@@ -231,14 +235,19 @@ func (m *measurement) rates() {
 	m.f.Normal = rateOf(k, n)
 	m.f.Masked = left / max(n+left, 1)
 	m.normal = make([]float64, len(byNode))
+	m.f.Worst = NodeRate{"any", m.f.Normal}
 	for i, r := range byNode {
 		if r.Calls == 0 {
 			continue
 		}
-		m.normal[i] = r.Failures / r.Calls
+		m.normal[i] = m.f.Normal.Value
+		if poissonTail(int(r.Failures), r.Calls*m.f.Normal.Value) > sure/float64(len(byNode)) {
+			continue // it is like the others, or better
+		}
 		if r = rateOf(r.Failures, r.Calls); r.High > m.f.Worst.High {
 			m.f.Worst = NodeRate{m.set.Nodes[i], r}
 		}
+		m.normal[i] = r.Value
 	}
 	for i, r := range byMethod {
 		if r.Calls > 0 {

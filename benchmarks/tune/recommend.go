@@ -49,10 +49,10 @@ func refuse(f *Facts, w Wishes) error {
 	target := w.Broken / clearOf
 	switch need := callsFor(f.Worst.Value, target); {
 	case math.IsInf(need, 1):
-		never("%s of the calls fail at node %s when nothing seems wrong: broken has to be %d times that, and is %s",
+		never("%s of the calls fail at a healthy node (%s) when nothing seems wrong: broken has to be %d times that, and is %s",
 			percent(f.Worst.Value), f.Worst.Node, clearOf, percent(w.Broken))
 	case f.Worst.High > target:
-		lack(need/f.Worst.Calls, "node %s may normally fail up to %s of its calls (95 %%, %.0f calls); to tell that from %s takes %.0f calls a node",
+		lack(need/f.Worst.Calls, "a healthy node (%s) may fail up to %s of its calls (95 %%, %.0f calls); to tell that from %s takes %.0f calls",
 			f.Worst.Node, percent(f.Worst.High), f.Worst.Calls, percent(w.Broken), need)
 	}
 	if f.PairCalls < enoughPair {
@@ -109,7 +109,7 @@ func (r *Recommendation) ejection() {
 	cut := f.cutBy(r.Settings)
 	e.Burst = f.Burst
 	e.Baseline = min(roundUp(max(f.Worst.High+cut, leastNormal)), .5)
-	r.step("ejection.baseline", percent(e.Baseline), "p0 = the 95 % bound of the failure rate of the worst healthy node, and what the attempt timeout cuts for nothing; at least 0.5 %",
+	r.step("ejection.baseline", percent(e.Baseline), "p0 = the 95 % bound of the failure rate of healthy nodes, of the worst if one differs for sure, and what the attempt timeout cuts for nothing; at least 0.5 %",
 		"%s + %s; %s at %s", percent(f.Worst.High), percent(cut), f.Worst.measured(), f.Worst.Node)
 	r.thresholds()
 	if f.Bursty {

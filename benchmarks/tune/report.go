@@ -120,7 +120,7 @@ func (r *Report) facts(w io.Writer) {
 		fmt.Fprintf(w, "  data\t%s, a description: %d clients, %d nodes\n", f.Source, f.Clients, f.Nodes)
 	}
 	fmt.Fprintf(w, "  traffic\t%.3g a second; of a client at a node %.3g (a tenth has less), median %.3g\n", f.Rate, f.PairRate, f.PairMedian)
-	fmt.Fprintf(w, "  failures\t%s; the worst node at most %s (95 %%)\n", f.Normal.measured(), percent(f.Worst.High))
+	fmt.Fprintf(w, "  failures\t%s; a node at most %s (95 %%, %s)\n", f.Normal.measured(), percent(f.Worst.High), f.Worst.Node)
 	fmt.Fprintf(w, "  bursts\t%.2f failures in one, dispersion %.2f%s\n", f.BurstMean, f.Dispersion, f.clusters())
 	fmt.Fprintf(w, "  latency\tp50 %s, p99 %s, p99.9 %s\n", spell(f.Latency.P50), spell(f.Latency.P99), spell(f.Latency.P999))
 	for i, in := range f.Incidents {
