@@ -11,7 +11,7 @@ import (
 func TestAcceptance(t *testing.T) {
 	a := Acceptance{Calls: 15_000}
 	if testing.Short() {
-		a = Acceptance{Calls: 10_000, Systems: []uint64{301, 309}}
+		a = Acceptance{Calls: 10_000, Systems: []uint64{401, 409}}
 	}
 	list, err := Accept(t.Context(), a)
 	if err != nil {

@@ -32,6 +32,8 @@ type Facts struct {
 	// since the last failure, where it is more than of all: failures that come
 	// in clusters, although bursts are counted once.
 	Follow []float64 `json:"follow,omitempty"`
+	// Again is the same after a failure that had followed another itself.
+	Again []float64 `json:"again,omitempty"`
 
 	// Dispersion is by how much the variance of failures in a stretch of calls
 	// exceeds that of ones that only Follow ties together; at least 1.

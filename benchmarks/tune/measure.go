@@ -258,13 +258,16 @@ func (m *measurement) rates() {
 }
 
 // lags are the ends of the ranges that Follow is measured in.
-var lags = []int{1, 2, 4, 8, 16, 32}
+var lags = [...]int{1, 2, 4, 8, 16, 32}
 
-// follow measures what comes after a failure.
+// follow measures what comes after a failure: after one that came alone, and
+// after one that had followed another itself. A burst that was cut in two is
+// over after that.
 func (m *measurement) follow() {
-	calls, failures, expected := make([]float64, len(lags)), make([]float64, len(lags)), make([]float64, len(lags))
+	var calls, failures, expected [2][len(lags)]float64
+	last := float64(lags[len(lags)-1])
 	for _, s := range m.streams {
-		since := math.Inf(1)
+		since, order := math.Inf(1), 0
 		for _, i := range s.list {
 			a, slot, failed, ok := m.says(i)
 			if !ok || m.masked[a.Node][slot] {
@@ -272,20 +275,31 @@ func (m *measurement) follow() {
 			}
 			for k, end := range lags {
 				if since < float64(end) {
-					calls[k] += float64(a.Calls)
-					expected[k] += float64(a.Calls) * m.normal[a.Node]
+					calls[order][k] += float64(a.Calls)
+					expected[order][k] += float64(a.Calls) * m.normal[a.Node]
 					if failed {
-						failures[k]++
+						failures[order][k]++
 					}
 					break
 				}
 			}
-			if since += float64(a.Calls); failed {
+			if failed {
+				order = 0
+				if since < last {
+					order = 1
+				}
 				since = 0
+				continue
 			}
+			since += float64(a.Calls)
 		}
 	}
-	var list []float64
+	m.f.Follow = m.follows(calls[0], failures[0], expected[0])
+	m.f.Again = m.follows(calls[1], failures[1], expected[1])
+}
+
+// follows is the rates, where they are higher than expected for sure.
+func (m *measurement) follows(calls, failures, expected [len(lags)]float64) (list []float64) {
 	used := 0
 	for k, end := range lags {
 		rate := m.f.Worst.High
@@ -297,7 +311,7 @@ func (m *measurement) follow() {
 			list = append(list, rate)
 		}
 	}
-	m.f.Follow = list[:used]
+	return list[:used]
 }
 
 // stretch is over how many calls the dispersion is measured: about as many as

@@ -23,8 +23,9 @@ type ejector struct {
 	unlucky float64
 
 	// follow is q for the first calls after a failure, where failures come in
-	// clusters; q is for those after that.
-	follow []float64
+	// clusters, and again after the second failure and further ones; q is for
+	// those after that.
+	follow, again []float64
 }
 
 // nodePeers are those the contrast sums over: the worst quarter is left out.
@@ -93,7 +94,7 @@ func (e *ejector) window() (eject, end []float64) {
 		return []float64{1}, []float64{0}
 	}
 	eject, end = []float64{0}, []float64{0}
-	lags := len(e.follow) + 1
+	lags := max(len(e.follow), len(e.again)) + 1
 	now := make([]float64, 2*lags) // by number of failures, and of calls since the last
 	now[lags] = 1
 	var spare []float64
@@ -105,9 +106,12 @@ func (e *ejector) window() (eject, end []float64) {
 				continue
 			}
 			k, lag := i/lags, i%lags
-			fails := q
-			if lag < len(e.follow) {
-				fails = e.follow[lag]
+			fails, follow := q, e.follow
+			if k > 1 {
+				follow = e.again
+			}
+			if lag < len(follow) {
+				fails = follow[lag]
 			}
 			if score(k, n) <= 0 {
 				back += p * (1 - fails)

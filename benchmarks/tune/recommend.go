@@ -298,6 +298,9 @@ func (f *Facts) falseEjections(w Wishes, e resilience.EjectionSettings, p float6
 	for _, rate := range f.Follow {
 		x.follow = append(x.follow, max(rate, p))
 	}
+	for _, rate := range f.Again {
+		x.again = append(x.again, max(rate, p))
+	}
 	calls := f.Rate * w.Per.Seconds()
 	return calls * p * math.Pow(x.falseRate()/p, 1/f.Dispersion)
 }

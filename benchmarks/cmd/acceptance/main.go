@@ -1,7 +1,7 @@
 // Command acceptance holds `holdfast tune` to its promises, on systems that it
 // was not built with:
 //
-//	go run ./benchmarks/cmd/acceptance [-calls 600000] [-systems 301,302] [-json]
+//	go run ./benchmarks/cmd/acceptance [-calls 600000] [-systems 401,402] [-json]
 //
 // Each system is drawn from a seed (benchmarks/tune/acceptance.json): sizes,
 // rates, error levels, bursts, latencies, what counts as broken. Its clients are
