@@ -3,13 +3,11 @@ package microwrap
 import (
 	"context"
 	"errors"
-	"net/http"
 	"reflect"
 	"slices"
 	"time"
 
 	"go-micro.dev/v5/client"
-	merrors "go-micro.dev/v5/errors"
 	"go-micro.dev/v5/metadata"
 	"go-micro.dev/v5/registry"
 
@@ -161,8 +159,7 @@ func (a *attempt) timedOut() bool {
 	if raw == nil || a.until.IsZero() || a.was != sent {
 		return false
 	}
-	var e *merrors.Error // a server's is a string
-	return errors.As(*raw, &e) && e.Id == clientID && e.Code == http.StatusRequestTimeout
+	return tookLong(*raw)
 }
 
 // judged is err with the attempt's evidence.

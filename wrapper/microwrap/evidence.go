@@ -44,7 +44,7 @@ func (t *Transport) judge(f *flight, err error, trust bool) resilience.Outcome {
 		return byCode(merrors.Parse(err.Error()).Code, trust)
 	case phase == sent:
 		return resilience.Ambiguous
-	case phase == entered && f.asked && f.conn.Load() == nil && (!t.carries.Load() || !unreadable(err)):
+	case phase == entered && f.asked && f.conn.Load() == nil && (!t.carries.Load() || !unreadable(err) || tookLong(err)):
 		return resilience.Ambiguous // it went some other way, for all that is known
 	}
 	return unsent(err)
@@ -81,6 +81,12 @@ const (
 func unreadable(err error) bool {
 	var e *merrors.Error // a server's is a string
 	return errors.As(err, &e) && (e.Id == codecID || e.Id == clientID)
+}
+
+// tookLong reports whether go-micro's own timer has ended the call.
+func tookLong(err error) bool {
+	var e *merrors.Error // a server's is a string
+	return errors.As(err, &e) && e.Id == clientID && e.Code == http.StatusRequestTimeout
 }
 
 // unsent tells a request that cannot be sent anywhere from a node that cannot

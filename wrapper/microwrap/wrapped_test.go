@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go-micro.dev/v5/client"
 	"go-micro.dev/v5/metadata"
@@ -71,6 +72,29 @@ func TestOthersInBetween(t *testing.T) {
 				_ = m.Close()
 			}
 		})
+	}
+}
+
+// Nor is it where the caller's time is over first, and go-micro says so.
+func TestOthersInBetweenTakeLong(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	addr, seen := wire(t, func(*http.Request) (int, map[string]string, string) {
+		<-release
+		return 0, nil, ""
+	})
+	defer close(release)
+	forget := func(next client.CallFunc) client.CallFunc {
+		return func(ctx context.Context, node *registry.Node, req client.Request, rsp any, opts client.CallOptions) error {
+			return next(metadata.NewContext(ctx, metadata.Metadata{}), node, req, rsp, opts)
+		}
+	}
+	tr := microwrap.NewTransport(transport.NewHTTPTransport(transport.Logger(silent)))
+	c := bare(at(addr), client.Transport(tr), client.WrapCall(tr.WrapCall, forget), client.Retries(0))
+	var rsp Response
+	err := c.Call(t.Context(), c.NewRequest(service, "Hello.Register", &Request{}), &rsp, func(o *client.CallOptions) { o.ConnectionTimeout = 100 * time.Millisecond })
+	if o := resilience.Classify(t.Context(), err); err == nil || o.Effect != retry.Possible || seen.Load() != 1 {
+		t.Errorf("%v, %v, %d requests: want one, in doubt", err, o.Effect, seen.Load())
 	}
 }
 
