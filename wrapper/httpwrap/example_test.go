@@ -29,7 +29,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer transport.Close() //nolint:errcheck // its nodes are static
-	client := &http.Client{Transport: transport, Timeout: 2 * time.Second}
+	client := &http.Client{Transport: transport}
 
 	for range 3 {
 		resp, err := client.Get("http://users/user/42") //nolint:noctx // the shortest form
