@@ -156,12 +156,19 @@ func (a *attempt) asked(ctx context.Context, sub *subchannel) error {
 	defer a.mu.Unlock()
 	a.lookups++
 	if life := ctx.Done(); a.life != life {
-		a.spoiled = a.spoiled || a.info.sent
+		// What is known of the one before says nothing about this one.
+		phase := a.phase.Load()
+		pending := !a.ended && phase != unsent && phase != cutOff
+		a.spoiled = a.spoiled || a.info.sent || pending
 		a.life, a.ended, a.info = life, false, ending{}
+		a.refusal, a.gone, a.replay = nil, false, false
 	} else if a.ended && (a.info.sent || a.info.err != nil) {
 		a.replay = true
 		return errReplay
-	} // else the connection was lost before anything was tried on it
+	} else if a.ended { // the connection was lost before anything was tried on it
+		a.ended = false
+		a.phase.CompareAndSwap(sent, unsent)
+	}
 	if sub == nil {
 		a.refusal, a.gone = errGone, true
 		return errGone

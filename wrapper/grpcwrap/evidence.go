@@ -92,6 +92,8 @@ func (x *exchange) evidence(a *attempt, err error) (o resilience.Outcome, final 
 		return local, false
 	case phase == unsent: // it waited for a connection
 		return resilience.NotSent, false
+	case !a.ended: // an interceptor has not waited for it
+		return resilience.Ambiguous, false
 	case !a.info.sent && (st.Code() == codes.Unavailable || phase == cutLate):
 		return resilience.NotSent, false
 	case !a.info.sent: // credentials, or metadata that are too large
@@ -105,9 +107,7 @@ func (x *exchange) evidence(a *attempt, err error) (o resilience.Outcome, final 
 
 // notBefore is an answer that says nothing of what was sent before it.
 func notBefore(o resilience.Outcome) resilience.Outcome {
-	if o.Effect == retry.None {
-		o.Effect = retry.Possible
-	}
+	o.Effect = retry.Possible
 	return o
 }
 
