@@ -152,6 +152,7 @@ func (s *stream) attempt(ctx context.Context, call *resilience.Call) error {
 	kept := false
 	defer func() {
 		if !kept {
+			unlink()
 			a.ends()
 		}
 	}()
@@ -198,10 +199,12 @@ func firstAnswer(cs grpc.ClientStream) (end, err error) {
 func (s *stream) handOver(a *attempt, call *resilience.Call, end error) {
 	call.HoldIn(&a.held)
 	a.mu.Lock()
-	if a.ended {
-		a.held.Release()
-	}
+	ended := a.ended
 	a.mu.Unlock()
+	if ended {
+		a.held.Release()
+		a.ends()
+	}
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	s.answered, s.end = a, end
