@@ -31,10 +31,9 @@ func (resilient) Dial(cfg harness.ClientConfig) (harness.Client, error) {
 		nodes[i] = selector.Node{ID: n.ID, Addr: n.Addr}
 	}
 	j := journal{cfg.Journal}
-	safe := resilience.MethodSettings{Idempotency: retry.Safe}
 	options := grpcwrap.DialOptions(grpcwrap.Config{Config: resilience.Config{
 		Nodes: selector.Static(nodes...), Observer: cfg.Observer, OnNode: j.node, WrapAttempt: []resilience.Wrapper{j.watch},
-		Settings: resilience.Settings{Methods: map[string]resilience.MethodSettings{grpcsettings.Get: safe, grpcsettings.List: safe}},
+		Settings: settings,
 	}})
 	conn, err := grpc.NewClient("holdfast:///hello", append(options, plaintext)...)
 	if err != nil {
@@ -42,6 +41,10 @@ func (resilient) Dial(cfg harness.ClientConfig) (harness.Client, error) {
 	}
 	return telling{caller{conn}, j}, nil
 }
+
+var settings = resilience.Settings{Methods: map[string]resilience.MethodSettings{
+	grpcsettings.Get: {Idempotency: retry.Safe}, grpcsettings.List: {Idempotency: retry.Safe},
+}}
 
 // telling is a caller that knows more.
 type telling struct {
