@@ -24,7 +24,6 @@ const (
 const OutlierConfig = `{
   "loadBalancingConfig": [{"outlier_detection_experimental": {
     "interval": "1s", "baseEjectionTime": "5s", "maxEjectionTime": "30s", "maxEjectionPercent": 50,
-    "successRateEjection": {"minimumHosts": 3, "requestVolume": 20},
     "failurePercentageEjection": {"enforcementPercentage": 100, "minimumHosts": 3, "requestVolume": 20},
     "childPolicy": [{"round_robin": {}}]
   }}],
@@ -40,7 +39,8 @@ var Infos = map[string][2]string{
 	Outlier: {
 		"grpc-go with outlier detection over round_robin and a retry policy, on gRPC's own transport",
 		"gRFC A50's outlier detection, with what helps it in short runs on few nodes: interval 1 s (default 10 s), baseEjectionTime 5 s (30 s), " +
-			"maxEjectionPercent 50 (10), failure percentage enforced (0), volumes 20 (100 and 50), hosts 3 (5); gRFC A6's retry policy for the methods that " +
+			"maxEjectionPercent 50 (10), failure percentage enforced (0), volume 20 (50), hosts 3 (5), and " +
+			"no ejection by success rate, since of five nodes both would eject the same one and count it twice; gRFC A6's retry policy for the methods that " +
 			"are safe (what was certainly not processed gRPC repeats for all), 3 attempts, pauses from 25 ms; gRPC has no timeout of one attempt:\n" + OutlierConfig,
 	},
 	Holdfast: {
