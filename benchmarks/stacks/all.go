@@ -7,7 +7,7 @@ import (
 
 // All are the stacks that [harness.Bench] can run, in the order of reports.
 // A new one is a file here with a type that implements [harness.Stack], and a
-// line in this list.
+// line in this list. `holdfast failover` has [GoMicroHoldfast] besides.
 func All() []harness.Stack {
 	return []harness.Stack{
 		Holdfast{},
@@ -18,7 +18,6 @@ func All() []harness.Stack {
 		Hystrix{},
 		Failsafe{},
 		GoMicro{},
-		GoMicroHoldfast{},
 		grpcStack(grpcsettings.Outlier),
 		grpcStack(grpcsettings.Holdfast),
 		HAProxy{},

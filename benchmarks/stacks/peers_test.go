@@ -290,7 +290,7 @@ func TestAll(t *testing.T) {
 			t.Errorf("%s: %+v", s.Name(), info)
 		}
 	}
-	want := strings.Fields("holdfast holdfast-keyed bare backoff gobreaker-backoff hystrix-backoff failsafe go-micro go-micro+holdfast grpc-outlier holdfast-grpc haproxy nginx")
+	want := strings.Fields("holdfast holdfast-keyed bare backoff gobreaker-backoff hystrix-backoff failsafe go-micro grpc-outlier holdfast-grpc haproxy nginx")
 	if !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}

@@ -44,7 +44,7 @@ var menu = cli.Menu{
 
 func main() {
 	idempotency.ServeIfChild()
-	os.Exit(cli.Main(stacks.All(), run))
+	os.Exit(cli.Main(append(stacks.All(), stacks.GoMicroHoldfast{}), run)) // failover has one more
 }
 
 func run(ctx context.Context, args []string, std cli.Streams) int { return menu.Run(ctx, args, std) }
