@@ -40,7 +40,7 @@ func (b BackoffSettings) intervals() func() backoff.BackOff {
 
 // policy is the retry policy of all methods.
 func (s Settings) policy() retry.Policy {
-	p := retry.Policy{Attempts: s.Attempts, Backoff: s.Backoff.intervals(), Eager: s.Backoff == BackoffSettings{}}
+	p := retry.Policy{Attempts: s.Attempts, Backoff: s.Backoff.intervals()}
 	if p.Attempts == 0 {
 		p.Attempts = 3
 	}

@@ -182,7 +182,7 @@ func (c *Client) build(s Settings) error {
 	retries := Retries{Policy: s.policy(), Methods: make(map[string]retry.Policy), Budget: c.budget, Observer: cfg.Observer, Clock: cfg.Clock}
 	retries.Policy.Hook = cfg.RetryIf
 	if cfg.Intervals != nil {
-		retries.Policy.Backoff, retries.Policy.Verbatim, retries.Policy.Eager = cfg.Intervals, true, false
+		retries.Policy.Backoff, retries.Policy.Verbatim = cfg.Intervals, true
 	}
 	for name, m := range s.Methods {
 		retries.Methods[name] = m.policy()

@@ -124,7 +124,7 @@ func TestIntervalsStop(t *testing.T) {
 }
 
 // TestPauses: what the client waits, per kind of outcome: not at all for
-// another node when nothing was sent, or by default the first time; a jittered interval below its cap
+// another node when nothing was sent, a jittered interval below its cap
 // otherwise, and never less than the hint.
 func TestPauses(t *testing.T) {
 	t.Parallel()
@@ -140,7 +140,6 @@ func TestPauses(t *testing.T) {
 		{"not sent, another node is there", resilience.NotSent, given, 0, 0},
 		{"refused without a hint, another node is there", resilience.Refused, given, 0, 0},
 		{"in doubt", resilience.Ambiguous, given, 1, 50 * ms},
-		{"in doubt, by default", resilience.Ambiguous, resilience.BackoffSettings{}, 0, 0},
 		{"refused with a hint", hinted, given, 3 * time.Second, 3*time.Second + 50*ms},
 	}
 	for _, tt := range tests {

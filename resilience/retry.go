@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/retry"
 )
@@ -136,10 +135,8 @@ func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, 
 		}
 	}
 	why, hookErr := retry.Decide(q)
-	// There is another node: no reason to wait where nothing reached this one,
-	// nor the first time it failed.
-	elsewhere := o.After == 0 && t.sel != nil && (o.Effect == retry.None || p.Eager && a.Attempt == 1 && o.Node == breaker.Failure) &&
-		t.sel.HasUntried(f.tried)
+	// Nothing reached the node, and there is another: no reason to wait.
+	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
 	if why == retry.Granted && !elsewhere {
 		f.pauses.New, f.pauses.Verbatim = p.Backoff, p.Verbatim
 		q.Wait = f.pauses.Next(r.Clock, o.After)

@@ -31,10 +31,7 @@ type Settings struct {
 	// caller's own deadline counts if it is sooner. 0: the caller's alone.
 	Timeout time.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
 
-	// Backoff is the pause before a retry. The zero value has the defaults
-	// below and goes to another node at once when the first attempt fails,
-	// since the budget bounds what that can add; with any field set, only
-	// what never reached its node does not wait.
+	// Backoff is the pause before a retry.
 	Backoff BackoffSettings `json:"backoff,omitzero" yaml:"backoff,omitempty"`
 
 	// Budget bounds retries to a share of the traffic.

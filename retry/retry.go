@@ -146,17 +146,16 @@ type Policy struct {
 	Attempts int                    // in all, the first included; 0 and 1: no retries
 	Backoff  func() backoff.BackOff // makes a call's intervals, at its first retry; nil: no pauses
 	Verbatim bool                   // take the intervals as they are; false: full jitter over them
-	Eager    bool                   // go to another node at once when the first attempt fails; the next pause is the first interval
 	Hook     Hook                   // may stop retries or ask for more; nil: OnError
 }
 
-// Or returns p with its zero fields taken from q; Verbatim and Eager go with Backoff.
+// Or returns p with its zero fields taken from q; Verbatim goes with Backoff.
 func (p Policy) Or(q Policy) Policy {
 	if p.Attempts == 0 {
 		p.Attempts = q.Attempts
 	}
 	if p.Backoff == nil {
-		p.Backoff, p.Verbatim, p.Eager = q.Backoff, q.Verbatim, q.Eager
+		p.Backoff, p.Verbatim = q.Backoff, q.Verbatim
 	}
 	if p.Hook == nil {
 		p.Hook = q.Hook
