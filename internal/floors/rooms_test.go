@@ -46,6 +46,7 @@ var rooms = []room{
 	{floor: 0, path: "internal/clock"},
 	{floor: 0, path: "internal/realserver", alone: true},
 	{floor: 0, path: "internal/relay"},
+	{floor: 0, path: "wrapper/internal/keys"}, // what the wrapped clients have in common
 
 	{floor: 1, path: "internal/filewatch"},
 	{floor: 1, path: "breaker"},

@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/selector"
+	"github.com/holdfast-go/holdfast/wrapper/internal/keys"
 )
 
 // Config describes what is put under a grpc.ClientConn. The zero Config is
@@ -62,8 +63,8 @@ type Client struct {
 	pushes pushes                                 // of Config.Nodes, to the resolver
 
 	id       uint64
-	claimed  atomic.Bool  // by the one ClientConn
-	lifetime atomic.Int64 // of keys, as the server has last published, in ns, and 1; 0: it has not
+	claimed  atomic.Bool // by the one ClientConn
+	lifetime keys.Lifetime
 	follow   sync.Once
 	work     clock.Real
 }

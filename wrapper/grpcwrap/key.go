@@ -2,10 +2,7 @@ package grpcwrap
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
 	"github.com/holdfast-go/holdfast/wrapper/idempotency"
+	"github.com/holdfast-go/holdfast/wrapper/internal/keys"
 )
 
 // Metadata by which calls and servers speak of keys. A server that carries out
@@ -102,7 +100,7 @@ func (c *Client) key(ctx context.Context, hint *resilience.Hint) (context.Contex
 		return ctx, nil
 	}
 	if c.cfg.AssumeServerDeduplicates && hint.Default == retry.Unspecified && hint.Idempotency == retry.Unspecified {
-		hint.Key = newKey()
+		hint.Key = keys.New()
 		hint.Default = retry.Keyed // the method's setting goes before it
 		return withKey(ctx, hint.Key), nil
 	}
@@ -123,22 +121,6 @@ func withKey(ctx context.Context, key string) context.Context {
 func sendable(key string) bool {
 	return key != "" && len(key) <= 255 && strings.TrimSpace(key) == key &&
 		!strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' })
-}
-
-// newKey returns a random UUID (RFC 9562 §5.4).
-func newKey() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	var b [36]byte
-	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	hex.Encode(b[0:8], u[:4])
-	hex.Encode(b[9:13], u[4:6])
-	hex.Encode(b[14:18], u[6:8])
-	hex.Encode(b[19:23], u[8:10])
-	hex.Encode(b[24:36], u[10:])
-	return string(b[:])
 }
 
 // Outcomes of attempts whose answer has a word.
@@ -183,21 +165,12 @@ func first(md metadata.MD, name string) string {
 // remember keeps until when the server knows the key, as it has published in
 // an answer to an attempt that began at start. It reports whether it has.
 func (x *exchange) remember(seconds, word string, start time.Time) bool {
-	n, err := strconv.ParseUint(seconds, 10, 32)
-	if err != nil {
-		return false
+	expires, ok := x.c.lifetime.Learn(seconds, word == "", start)
+	if ok {
+		x.expires = expires
 	}
-	lifetime := time.Duration(n) * time.Second
-	if word == "" {
-		x.c.lifetime.Store(int64(lifetime) + 1) // a new key's, so the others' too
-	}
-	x.expires = start.Add(usable(lifetime))
-	return true
+	return ok
 }
-
-// usable is the part of a key's lifetime in which an attempt may begin: one
-// that comes late is carried out anew.
-func usable(lifetime time.Duration) time.Duration { return lifetime - min(lifetime/10, 10*time.Second) }
 
 // alive reports whether the server still knows the key when the attempt
 // begins. As long as it has not said, that is reckoned from the first attempt,
@@ -207,9 +180,7 @@ func (x *exchange) alive(call *resilience.Call) bool {
 		return true
 	}
 	if x.tries == 0 && x.expires.IsZero() {
-		if known := x.c.lifetime.Load(); known > 0 {
-			x.expires = call.Start().Add(usable(time.Duration(known - 1)))
-		}
+		x.expires = x.c.lifetime.Expires(call.Start())
 		return true
 	}
 	return x.expires.IsZero() || call.Start().Before(x.expires)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
@@ -108,30 +107,19 @@ func first(h http.Header, name string) string {
 // remember keeps until when the server knows the key, as it has published in
 // an answer to an attempt that began at start. It reports whether it has.
 func (x *exchange) remember(seconds, word string, start time.Time) bool {
-	n, err := strconv.ParseUint(seconds, 10, 32)
-	if err != nil {
-		return false
+	expires, ok := x.s.lifetime.Learn(seconds, word == "", start)
+	if ok {
+		x.expires = expires
 	}
-	lifetime := time.Duration(n) * time.Second
-	if word == "" {
-		x.s.lifetime.Store(int64(lifetime) + 1) // a new key's, so the others' too
-	}
-	x.expires = start.Add(usable(lifetime))
-	return true
+	return ok
 }
-
-// usable is the part of a key's lifetime in which an attempt may begin: one
-// that comes late is carried out anew.
-func usable(lifetime time.Duration) time.Duration { return lifetime - min(lifetime/10, 10*time.Second) }
 
 // alive reports whether the server still knows the key when the attempt
 // begins. As long as it has not said, that is reckoned from the first attempt, by what it said
 // of other keys.
 func (x *exchange) alive(call *resilience.Call) bool {
 	if x.attempts == 0 && x.expires.IsZero() {
-		if known := x.s.lifetime.Load(); known > 0 {
-			x.expires = call.Start().Add(usable(time.Duration(known - 1)))
-		}
+		x.expires = x.s.lifetime.Expires(call.Start())
 		return true
 	}
 	return x.expires.IsZero() || call.Start().Before(x.expires)

@@ -1,8 +1,6 @@
 package httpwrap
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"maps"
 	"net/http"
@@ -10,6 +8,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/wrapper/internal/keys"
 )
 
 // ErrBadKey is matched by the error of a request whose hint has a Key that
@@ -86,8 +85,8 @@ func (s *service) key(req *http.Request, hint *resilience.Hint) (http.Header, er
 	case found: // net/http's way to say: idempotent, without a key
 		hint.Idempotency = hint.Idempotency.Or(retry.Idempotent)
 	case s.t.cfg.AssumeServerDeduplicates && hint.Default == retry.Unspecified && hint.Idempotency == retry.Unspecified:
-		hint.Key = newKey()
-		hint.Default = retry.Keyed // the method's setting goes before it
+		hint.Key = `"` + keys.New() + `"` // as an sf-string
+		hint.Default = retry.Keyed        // the method's setting goes before it
 		h = maps.Clone(h)
 		h[keyNameSent] = []string{hint.Key}
 	}
@@ -104,20 +103,4 @@ func quote(key string) (string, error) {
 		return key, nil
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`, nil
-}
-
-// newKey returns a random UUID (RFC 9562 §5.4) as an sf-string.
-func newKey() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	var b [38]byte
-	b[0], b[9], b[14], b[19], b[24], b[37] = '"', '-', '-', '-', '-', '"'
-	hex.Encode(b[1:9], u[:4])
-	hex.Encode(b[10:14], u[4:6])
-	hex.Encode(b[15:19], u[6:8])
-	hex.Encode(b[20:24], u[8:10])
-	hex.Encode(b[25:37], u[10:])
-	return string(b[:])
 }

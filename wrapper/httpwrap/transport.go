@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/selector"
+	"github.com/holdfast-go/holdfast/wrapper/internal/keys"
 )
 
 // Transport is an http.RoundTripper that makes requests to configured hosts
@@ -32,7 +33,7 @@ type service struct {
 	client *resilience.Client
 	nodes  pools
 
-	lifetime atomic.Int64 // of its keys, as it has last published, in ns, and 1; 0: it has not
+	lifetime keys.Lifetime
 }
 
 func newService(t *Transport, host string, cfg resilience.Config) (*service, error) {

@@ -2,8 +2,6 @@ package microwrap
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -12,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
+	"github.com/holdfast-go/holdfast/wrapper/internal/keys"
 )
 
 // KeyName is the metadata that has a call's idempotency key, as it was given.
@@ -59,7 +58,7 @@ func (c *Client) hint(ctx context.Context, s *service, req client.Request) (resi
 	case h.Key != "":
 		h.Idempotency = h.Idempotency.Or(retry.Keyed)
 	case c.cfg.AssumeServerDeduplicates && s.unknown(h):
-		h.Key = newKey()
+		h.Key = keys.New()
 		h.Default = retry.Keyed
 	}
 	if h.Key == "" {
@@ -84,14 +83,4 @@ func inherited(md metadata.Metadata) bool {
 	_, local := md["Local"]
 	_, remote := md["Remote"]
 	return local && remote
-}
-
-// newKey returns a random UUID (RFC 9562 §5.4).
-func newKey() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	h := hex.EncodeToString(u[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
