@@ -14,6 +14,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,16 +134,9 @@ func (s *Source) Validate() error {
 	check(s.Servers == nil || len(s.Servers) > 0, "servers: want at least one, or nil")
 	check(s.Timeout == 0 || s.Timeout >= minTimeout, "timeout %v: want at least %v (0: default %v)", s.Timeout, minTimeout, defaultTimeout)
 	check(s.Shortest == 0 || s.Shortest >= minInterval, "shortest %v: want at least %v (0: default %v)", s.Shortest, minInterval, defaultShortest)
-	shortest := orElse(s.Shortest, defaultShortest)
-	check(orElse(s.Longest, max(defaultLongest, shortest)) >= shortest, "longest %v: want at least shortest, %v (0: default %v)", s.Longest, shortest, defaultLongest)
+	shortest := cmp.Or(s.Shortest, defaultShortest)
+	check(cmp.Or(s.Longest, max(defaultLongest, shortest)) >= shortest, "longest %v: want at least shortest, %v (0: default %v)", s.Longest, shortest, defaultLongest)
 	return errors.Join(errs...)
-}
-
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
 }
 
 // Watch implements [selector.Source]: it returns when the first look is over.
@@ -173,10 +167,10 @@ func (s *Source) newBook(clk clock.Clock) *book {
 		list := slices.Clone(s.Servers)
 		servers = func() []string { return list }
 	}
-	shortest := orElse(s.Shortest, defaultShortest)
+	shortest := cmp.Or(s.Shortest, defaultShortest)
 	b := &book{
-		ask: (&resolver{clk: clk, servers: servers, timeout: orElse(s.Timeout, defaultTimeout)}).ask,
-		clk: clk, shortest: shortest, longest: orElse(s.Longest, max(defaultLongest, shortest)),
+		ask: (&resolver{clk: clk, servers: servers, timeout: cmp.Or(s.Timeout, defaultTimeout)}).ask,
+		clk: clk, shortest: shortest, longest: cmp.Or(s.Longest, max(defaultLongest, shortest)),
 		srv: s.SRV != "", port: uint16(s.Port), //nolint:gosec // validated
 		known: make(map[question]*page),
 	}

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func (s *Source) run(ctx context.Context, err error) {
 
 // list takes in all keys as they are.
 func (s *Source) list(ctx context.Context) error {
-	ctx, cancel := s.clk.WithTimeout(ctx, orElse(s.Timeout, defaultTimeout))
+	ctx, cancel := s.clk.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
 	resp, err := s.Client.Get(ctx, s.Prefix, clientv3.WithPrefix())
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *Source) list(ctx context.Context) error {
 // returns nil, or the watch ends. Disconnects do not end it: the client watches
 // again from where it was. It reports whether the watch was of use.
 func (s *Source) follow(ctx context.Context) (heard bool, err error) {
-	resync := orElse(s.Resync, defaultResync)
+	resync := cmp.Or(s.Resync, defaultResync)
 	ctx, cancel := s.clk.WithTimeout(clientv3.WithRequireLeader(ctx), resync-resync/10+clock.Jitter(s.clk, resync/5))
 	defer cancel()
 	for resp := range s.Client.Watch(ctx, s.Prefix, clientv3.WithPrefix(), clientv3.WithRev(s.next)) {

@@ -94,13 +94,6 @@ func (s *Source) Validate() error {
 	return errors.Join(errs...)
 }
 
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
-}
-
 // Watch implements [selector.Source]: it returns when all was listed for the
 // first time. It fails when a field is out of range, when it was called before,
 // and, unless StartEmpty, when there is no node.
