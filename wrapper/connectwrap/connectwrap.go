@@ -16,7 +16,8 @@
 // All three protocols work. Codes are judged by the HTTP status that Connect has
 // for each, whatever the protocol: so unavailable, internal, unknown, data_loss
 // and deadline_exceeded are ambiguous, resource_exhausted was refused, and the
-// others are answers. A unary response is judged at its end, if that comes
+// others are answers. A unary response is judged at its end (by gRPC-Web's
+// trailers, if they are not compressed or by gzip), if that comes
 // within 64 KiB; one that breaks off is ambiguous. A stream is judged at its
 // beginning: what comes later is the caller's to handle.
 // The gRPC protocol needs a Base that speaks HTTP/2 without TLS, or TLS:

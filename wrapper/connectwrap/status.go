@@ -1,6 +1,9 @@
 package connectwrap
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
 	"io"
 	"net/http"
 	"slices"
@@ -27,7 +30,8 @@ func statusOf(resp *http.Response) int {
 		if resp.Request != nil {
 			c = callOf(resp.Request.Context())
 		}
-		unary, grpc := c != nil && c.unary, isGRPC(resp.Header.Get("Content-Type"))
+		contentType := resp.Header.Get("Content-Type")
+		unary, grpc := c != nil && c.unary, isGRPC(contentType)
 		if resp.Body == http.NoBody || !unary && !grpc {
 			return resp.StatusCode
 		}
@@ -35,13 +39,22 @@ func statusOf(resp *http.Response) int {
 		if unary {
 			most = maxAhead
 		}
-		switch err := readAhead(resp, most); {
+		read, err := readAhead(resp, most)
+		switch {
 		case err != nil && err != io.EOF: //nolint:errorlint // as the body has it
 			return http.StatusInternalServerError
-		case err == nil || !grpc:
+		case err == nil:
+			return resp.StatusCode
+		case grpc:
+			values = resp.Trailer[grpcStatus]
+		case unary && strings.HasPrefix(contentType, "application/grpc-web"):
+			var ok bool
+			if values, ok = webStatus(read, resp.Header.Get("Grpc-Encoding")); !ok {
+				return resp.StatusCode
+			}
+		default:
 			return resp.StatusCode
 		}
-		values = resp.Trailer[grpcStatus]
 	}
 	if len(values) != 1 {
 		return http.StatusInternalServerError
@@ -55,6 +68,43 @@ func statusOf(resp *http.Response) int {
 
 const grpcStatus = "Grpc-Status"
 
+// webStatus finds the code in the trailers of gRPC-Web, which are the last frame
+// of the body: a byte of flags, four of length, lines as in HTTP/1. It is ok
+// unless they cannot be read here.
+func webStatus(body []byte, encoding string) (values []string, ok bool) {
+	const header, trailers, compressed = 5, 0x80, 1
+	for len(body) >= header {
+		flags, size, rest := body[0], uint64(binary.BigEndian.Uint32(body[1:])), body[header:]
+		if size > uint64(len(rest)) {
+			return nil, true
+		}
+		frame := io.Reader(bytes.NewReader(rest[:size]))
+		body = rest[size:]
+		if flags&trailers == 0 {
+			continue
+		}
+		if flags&compressed != 0 {
+			var err error
+			if encoding != "gzip" {
+				return nil, false
+			}
+			if frame, err = gzip.NewReader(frame); err != nil {
+				return nil, true
+			}
+		}
+		text, err := io.ReadAll(io.LimitReader(frame, maxAhead))
+		if err != nil {
+			return nil, true
+		}
+		for line := range strings.Lines(string(text)) {
+			if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, grpcStatus) {
+				values = append(values, strings.TrimSpace(value))
+			}
+		}
+	}
+	return values, true
+}
+
 // isGRPC reports whether a content type is that of the gRPC protocol. gRPC-Web
 // has its trailers in the body.
 func isGRPC(contentType string) bool {
@@ -66,9 +116,9 @@ func isGRPC(contentType string) bool {
 // that will be read to its end.
 const maxAhead = 64 << 10
 
-// readAhead reads up to most bytes of a body, fewer if it ends, which it
-// returns, and puts back what it has read.
-func readAhead(resp *http.Response, most int) error {
+// readAhead reads up to most bytes of a body, fewer if it ends, which it says,
+// and puts back what it has read.
+func readAhead(resp *http.Response, most int) (read []byte, end error) {
 	size := min(most, 512)
 	if n := resp.ContentLength; n >= 0 && n < int64(most) {
 		size = int(n) + 1 // one more, to see the end
@@ -83,7 +133,7 @@ func readAhead(resp *http.Response, most int) error {
 		a.rest = a.rest[:len(a.rest)+n]
 	}
 	resp.Body = a
-	return a.err
+	return a.rest, a.err
 }
 
 // ahead is a body of which something was read already.

@@ -1,7 +1,11 @@
 package connectwrap
 
 import (
+	"compress/gzip"
+	"context"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +52,46 @@ func TestStatus(t *testing.T) {
 	for code := connect.CodeCanceled; code <= connect.CodeUnauthenticated; code++ {
 		if s := byCode(code); s < 400 {
 			t.Errorf("%v is %d", code, s)
+		}
+	}
+}
+
+// TestWebTrailers: a unary response of gRPC-Web has its code in the body's last
+// frame; without one it has broken off.
+func TestWebTrailers(t *testing.T) {
+	const message = "\x00\x00\x00\x00\x02\n\x00"
+	var packed strings.Builder
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write([]byte("grpc-status: 14\r\n"))
+	_ = zip.Close()
+	gzipped := packed.String()
+	tests := []struct {
+		name, body string
+		want       int
+	}{
+		{"ok", message + "\x80\x00\x00\x00\x10grpc-status: 0\r\n", 200},
+		{"unavailable", message + "\x80\x00\x00\x00\x11grpc-status: 14\r\n", 503},
+		{"other case, other trailers", "\x80\x00\x00\x00\x19X-Some: a\r\nGrpc-Status:8\r\n", 429},
+		{"no trailers", message, 500},
+		{"compressed", message + "\x81\x00\x00\x00" + string(rune(len(gzipped))) + gzipped, 503},
+		{"compressed, badly", message + "\x81\x00\x00\x00\x10grpc-status: 0\r\n", 500},
+		{"none at all", "\x80", 500},
+		{"cut in the trailers", message + "\x80\x00\x00\x00\x10grpc-sta", 500},
+		{"twice", "\x80\x00\x00\x00\x1egrpc-status:0\r\ngrpc-status:0\r\n", 500},
+		{"longer than all memory", "\x00\xff\xff\xff\xff", 500},
+		{"more than is read ahead", "\x00\x00\x01\x00\x00" + strings.Repeat("x", 1<<16), 200},
+	}
+	for _, tt := range tests {
+		ctx := context.WithValue(t.Context(), callKey{}, &call{unary: true})
+		resp := &http.Response{
+			StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"application/grpc-web+proto"}, "Grpc-Encoding": {"gzip"}},
+			Body: io.NopCloser(strings.NewReader(tt.body)), Request: new(http.Request).WithContext(ctx),
+		}
+		if got := statusOf(resp); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+		if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != tt.body {
+			t.Errorf("%s: the body afterwards is %q, %v", tt.name, rest, err)
 		}
 	}
 }
