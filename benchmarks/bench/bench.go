@@ -44,7 +44,7 @@ func Main(stacks []harness.Stack) int {
 
 // Run is the command with its arguments. It returns the exit code.
 func Run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Streams) int {
-	menu := cli.Menu{Program: "holdfast bench", About: "shows what users see while things break, beside the alternatives"}
+	menu := cli.Menu{Program: "holdfast bench", About: "shows what users see while things break, beside the alternatives", Exit: cli.MeasureExitCodes}
 	for _, c := range commands {
 		menu.Commands = append(menu.Commands, cli.Command{
 			Name: c.name, About: c.about,

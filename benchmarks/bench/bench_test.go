@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +53,8 @@ func TestBadUsage(t *testing.T) {
 		"run -seeds 0":                {"-seeds", "1 to 100"},
 		"run -parallel 0":             {"-parallel", "1 to 64"},
 		"run -again 11":               {"-again", "0 to 10"},
+		"run -busy 5":                 {"-busy", "10 to 100"},
+		"run -resume":                 {"-resume", "-out"},
 		"run -keep /nonexistent":      {"-keep", "existing directory"},
 		"run -command x":              {"-command", "NAME=PROGRAM"},
 		"run -quick=perhaps":          {"-quick", "true or false"},
@@ -127,7 +130,7 @@ func TestRun(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "out")
 	code, stdout, stderr := try(t, "run -scenario crash -stack bare -quick -seeds 1 -again 0 -json -out "+dir)
-	if code != cli.Pass {
+	if code != cli.Pass && code != cli.Invalid {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	written, err := os.ReadFile(filepath.Join(dir, report.SummaryFile))
@@ -142,6 +145,7 @@ func TestRun(t *testing.T) {
 			Valid           bool
 			Metrics, Bounds map[string]*float64
 			Load            harness.LoadQuality
+			CPUMs           float64
 		}
 	}
 	if err := json.Unmarshal([]byte(stdout), &doc); err != nil {
@@ -155,6 +159,12 @@ func TestRun(t *testing.T) {
 		if _, ok := r.Metrics[key]; !ok {
 			t.Errorf("no metric %s", key)
 		}
+	}
+	if r.Valid != (code == cli.Pass) {
+		t.Errorf("exit code %d, valid: %v", code, r.Valid)
+	}
+	if r.CPUMs < 50 || r.CPUMs > 60_000 {
+		t.Errorf("seven processes have used %v ms of CPU", r.CPUMs)
 	}
 	switch {
 	case r.Valid && (*r.Metrics["failed"] == 0 || r.Bounds["failed"] == nil || r.Load.Invalid != ""):
@@ -173,13 +183,48 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// What was interrupted is gone on with: the valid runs that are there are not
+// done again, and the folder is as if nothing had happened.
+func TestResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes for several seconds")
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	const command = "run -scenario none -stack null -quick -again 5 -resume -out "
+	if code, _, stderr := try(t, command+dir+" -seeds 1"); code != cli.Pass {
+		t.Skipf("exit code %d, perhaps the machine is too busy: %s", code, stderr)
+	}
+	first, err := report.ReadSummary(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := try(t, command+dir+" -seeds 2")
+	if !strings.Contains(stderr, "1 runs, about") || !strings.Contains(stderr, "1 runs are there already") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	r, err := report.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Summary
+	if len(s.Runs) != 2 || !reflect.DeepEqual(s.Runs[0], first.Runs[0]) || s.Runs[1].Seed != 2 || s.TookMs <= first.TookMs {
+		t.Errorf("%+v, then %+v", first, s)
+	}
+	if len(r.Courses) != 2 || len(r.Histograms) != 4 {
+		t.Errorf("%d courses and %d histograms of 2 runs", len(r.Courses), len(r.Histograms))
+	}
+	if code, _, stderr := try(t, strings.Replace(command, "-quick", "", 1)+dir); code != cli.Usage || !strings.Contains(stderr, "-quick differs") {
+		t.Errorf("another pace: exit code %d, %s", code, stderr)
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs real processes for several seconds")
 	}
 	code, stdout, stderr := try(t, "doctor -json")
 	var d diagnosis
-	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != cli.Pass {
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || (code == cli.Invalid) != (d.Harness.Invalid != "") || code != cli.Pass && code != cli.Invalid {
 		t.Fatal(code, stderr, err)
 	}
 	if d.SchemaVersion != 1 || len(d.Scenarios) != 16 || d.P50Ms <= 0 || d.Harness.LagMaxMs <= 0 || d.Environment.CPUs == 0 {

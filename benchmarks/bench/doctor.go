@@ -21,7 +21,8 @@ happens, for three seconds.
 
 Flags:
   -json    print one JSON document on standard output
-`
+
+` + cli.MeasureExitCodes
 
 // diagnosis is the document of `bench doctor -json`.
 type diagnosis struct {
@@ -53,6 +54,9 @@ func doctor(ctx context.Context, args []string, stacks []harness.Stack, std cli.
 	if err := write(std.Out, d); err != nil {
 		fmt.Fprintln(std.Err, "holdfast bench doctor: standard output:", err)
 		return cli.Usage
+	}
+	if d.Harness.Invalid != "" {
+		return cli.Invalid
 	}
 	return cli.Pass
 }

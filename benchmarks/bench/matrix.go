@@ -2,18 +2,16 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
 	"github.com/holdfast-go/holdfast/benchmarks/internal/cli"
+	"github.com/holdfast-go/holdfast/benchmarks/internal/flags"
 	"github.com/holdfast-go/holdfast/benchmarks/report"
 	"github.com/holdfast-go/holdfast/benchmarks/scenario"
 )
@@ -23,16 +21,12 @@ type job struct {
 	scenario scenario.Scenario
 	stack    harness.Stack
 	plan     harness.Plan
+	round    int // see schedule
+	again    int // how often it was run before
 }
 
 func (j *job) String() string {
 	return fmt.Sprintf("%s/%s/%d", j.scenario.Name, j.stack.Name(), j.plan.Seed)
-}
-
-// weight is how many ordinary runs it is worth, at most all that there is.
-func (j *job) weight(most int) int64 {
-	const ordinary = 200 // requests a second
-	return int64(min(most, max(1, int(math.Ceil(j.plan.Rate/ordinary)))))
 }
 
 // jobs are all runs. The seeds are outermost, so that what else goes on on the
@@ -43,7 +37,7 @@ func (o *options) jobs() (list []*job) {
 			for _, st := range o.stacks {
 				plan := sc.Plan(o.pace()).WithDefaults()
 				plan.Seed = uint64(seed + 1)
-				list = append(list, &job{sc, st, plan})
+				list = append(list, &job{scenario: sc, stack: st, plan: plan})
 			}
 		}
 	}
@@ -55,32 +49,6 @@ func (o *options) pace() scenario.Pace {
 		return scenario.Quick
 	}
 	return scenario.Full
-}
-
-// run does all runs.
-func (o *options) run(ctx context.Context, std cli.Streams) (*report.Summary, error) {
-	sum := o.summary()
-	m := &matrix{options: o, jobs: o.jobs(), runs: map[string]report.Run{}}
-	if o.out != "" {
-		var err error
-		if m.folder, err = report.NewFolder(o.out); err != nil {
-			return nil, &usageError{fmt.Errorf("-out: %w", err)}
-		}
-	}
-	m.show = newShow(std.Err, m.jobs, o.parallel)
-	err := m.all(ctx)
-	m.show.close()
-	for _, j := range m.jobs {
-		if r, ok := m.runs[j.String()]; ok {
-			sum.Runs = append(sum.Runs, r)
-		}
-	}
-	if m.folder != nil {
-		if cerr := m.folder.Close(sum); err == nil {
-			err = cerr
-		}
-	}
-	return sum, err
 }
 
 func (o *options) summary() *report.Summary {
@@ -103,79 +71,146 @@ func (o *options) summary() *report.Summary {
 // matrix is all runs under way.
 type matrix struct {
 	*options
-	jobs   []*job
-	folder *report.Folder // nil: none
-	show   *show
-
-	mu   sync.Mutex
-	runs map[string]report.Run
+	schedule *schedule
+	show     *show
+	folder   *report.Folder // nil: none
+	sum      *report.Summary
+	jobs     []*job
+	runs     map[string]report.Run // by job
+	began    time.Time
+	before   float64   // milliseconds that it took until it was interrupted
+	wrote    time.Time // the summary
 }
 
-// all does the jobs, as many at once as there is room for. The first that
-// cannot be done ends the others.
+// run does all runs.
+func (o *options) run(ctx context.Context, std cli.Streams) (*report.Summary, error) {
+	m := &matrix{options: o, sum: o.summary(), jobs: o.jobs(), runs: map[string]report.Run{}}
+	if err := m.open(); err != nil {
+		return nil, err
+	}
+	todo := slices.DeleteFunc(slices.Clone(m.jobs), func(j *job) bool { _, done := m.runs[j.String()]; return done })
+	if err := build(ctx, todo, std); err != nil {
+		return nil, err
+	}
+	m.began = time.Now()
+	m.schedule = newSchedule(o.cpus(), o.parallel, todo)
+	m.show = newShow(std.Err, len(todo), m.schedule.left(m.began))
+	if n := len(m.runs); n > 0 {
+		m.show.say(fmt.Sprintf("%d runs are there already", n))
+	}
+	err := m.all(ctx)
+	m.show.close()
+	m.collect()
+	if m.folder != nil {
+		err = errors.Join(err, m.folder.Close(m.sum))
+	}
+	return m.sum, err
+}
+
+// build has the programs of their own built that jobs need, before there is a
+// run that it would slow.
+func build(ctx context.Context, jobs []*job, std cli.Streams) error {
+	told := false
+	for _, j := range jobs {
+		e, elsewhere := j.stack.(harness.Elsewhere)
+		if !elsewhere {
+			continue
+		}
+		if !told {
+			fmt.Fprintf(std.Err, "holdfast bench run: building the program of %s, unless it is there\n", j.stack.Name())
+			told = true
+		}
+		if _, err := e.Program(ctx); err != nil {
+			return fmt.Errorf("%s: %w", j.stack.Name(), err)
+		}
+	}
+	return nil
+}
+
+// outcome is what became of a job; without any, its processes have started.
+type outcome struct {
+	*job
+	run *harness.Run
+	err error
+}
+
+// all does the jobs. The first that cannot be done ends the others.
 func (m *matrix) all(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	room := semaphore.NewWeighted(int64(m.parallel))
-	var wg sync.WaitGroup
-	for _, j := range m.jobs {
-		w := j.weight(m.parallel)
-		if room.Acquire(ctx, w) != nil {
-			break
+	news := make(chan outcome, 2*mostAtOnce) // nobody under way waits for us
+	for {
+		var j *job
+		if ctx.Err() == nil {
+			j = m.schedule.next(time.Now())
 		}
-		wg.Go(func() {
-			defer room.Release(w)
-			if err := m.one(ctx, j); err != nil {
-				stop(err)
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
-}
-
-// one does a job, again if it was not valid.
-func (m *matrix) one(ctx context.Context, j *job) error {
-	for again := 0; ; again++ {
-		m.show.begin(j)
-		r, err := m.bench(ctx, j, again)
-		m.show.end(j)
-		if err != nil {
-			return fmt.Errorf("%s, %s, seed %d: %w", j.scenario.Name, j.stack.Name(), j.plan.Seed, err)
-		}
-		run := report.Of(j.scenario.Name, r, j.scenario.Bounds(r))
-		run.Again = again
-		if !run.Valid && again < m.again {
-			m.show.note(j, "not valid, once more: "+run.Load.Invalid)
+		if j != nil {
+			m.show.begin(m.schedule.left(time.Now()))
+			go m.one(ctx, j, news)
 			continue
 		}
-		m.show.done(j, run)
-		return m.keepRun(j, r, run)
-	}
-}
-
-func (m *matrix) bench(ctx context.Context, j *job, again int) (*harness.Run, error) {
-	cfg := harness.BenchConfig{Plan: j.plan, Stack: j.stack, Progress: m.show.progress(j)}
-	if m.keep != "" {
-		cfg.Keep = filepath.Join(m.keep, fmt.Sprintf("%s-%s-%d-%d", j.scenario.Name, j.stack.Name(), j.plan.Seed, again))
-		if err := os.Mkdir(cfg.Keep, 0o755); err != nil {
-			return nil, err
+		if len(m.schedule.now) == 0 {
+			return context.Cause(ctx)
 		}
+		o := <-news
+		if o.run == nil && o.err == nil {
+			m.schedule.started(o.job)
+			continue
+		}
+		if err := m.ended(ctx, o); err != nil {
+			stop(err)
+		}
+		m.show.end(m.schedule.left(time.Now()))
 	}
-	return harness.Bench(ctx, cfg)
 }
 
-func (m *matrix) keepRun(j *job, r *harness.Run, run report.Run) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// one does a job once.
+func (m *matrix) one(ctx context.Context, j *job, news chan<- outcome) {
+	cfg := harness.BenchConfig{Plan: j.plan, Stack: j.stack}
+	started, show := false, m.show.progress()
+	cfg.Progress = func(p harness.Progress) {
+		if p.Elapsed >= 0 && !started {
+			started = true
+			news <- outcome{job: j}
+		}
+		show(p)
+	}
+	o := outcome{job: j}
+	if m.keep != "" {
+		cfg.Keep = filepath.Join(m.keep, fmt.Sprintf("%s-%s-%d-%d", j.scenario.Name, j.stack.Name(), j.plan.Seed, j.again))
+		o.err = os.Mkdir(cfg.Keep, 0o755)
+	}
+	if o.err == nil {
+		o.run, o.err = harness.Bench(ctx, cfg)
+	}
+	news <- o
+}
+
+// ended keeps what came of a job, or has it repeated.
+func (m *matrix) ended(ctx context.Context, o outcome) error {
+	j, now := o.job, time.Now()
+	if o.err != nil {
+		m.schedule.end(j, now, 0, false)
+		var fault *harness.FaultError
+		if ctx.Err() == nil && !errors.As(o.err, &fault) && j.again < m.again {
+			m.show.note(j, "could not be done, once more: "+flags.OneLine(o.err))
+			m.schedule.repeat(j)
+			return nil
+		}
+		return fmt.Errorf("%s, %s, seed %d: %w", j.scenario.Name, j.stack.Name(), j.plan.Seed, o.err)
+	}
+	run := report.Of(j.scenario.Name, o.run, j.scenario.Bounds(o.run))
+	run.Again = j.again
+	m.schedule.end(j, now, o.run.CPU, run.Valid)
+	if !run.Valid && j.again < m.again {
+		m.show.note(j, "not valid, once more: "+run.Load.Invalid)
+		m.schedule.repeat(j)
+		return nil
+	}
+	m.show.done(j, run)
 	m.runs[j.String()] = run
 	if m.folder == nil {
 		return nil
 	}
-	return m.folder.Add(j.scenario.Name, r)
+	return errors.Join(m.folder.Add(j.scenario.Name, o.run), m.save(now))
 }
-
-// usageError is one that the user's arguments have caused.
-type usageError struct{ error }
-
-func (e *usageError) Unwrap() error { return e.error }

@@ -25,6 +25,9 @@ fault comes from outside, and what was really carried out is counted in a ledger
 that survives SIGKILL. Everything, which is the default, takes hours; it says first
 how many.
 
+As many runs go on at once as keep part of the CPUs busy, by what others like them
+took; heavy ones go alone, and one that was not valid is repeated with less beside it.
+
 Flags:
   -scenario A,B    scenarios to run (default: all; those that cannot be injected here are
                    said, and the exit code is 3); "none" injects nothing
@@ -36,9 +39,13 @@ Flags:
                    this directory, which is made (default: only the table is printed)
   -keep DIR        keep what the processes wrote, ledgers, journals and shots, in an existing
                    directory, a folder a run (default: none is left)
-  -parallel N      runs at the same time, 1 to 64; one of a high rate counts for several
-                   (default 1; 3 a CPU with -quick)
-  -again N         times that a run is repeated whose load could not be kept up, 0 to 10 (default 2)
+  -resume          go on with the results in -out: its valid runs are kept, if they are of the
+                   same build, plans and configurations, and the others are done. What was
+                   interrupted, by Ctrl-C or anything else, is resumed so
+  -busy PERCENT    how much of all CPUs the runs may keep busy, 10 to 100 (default 60)
+  -parallel N      at most so many runs at the same time, 1 to 64 (default 64)
+  -again N         times that a run is repeated whose load could not be kept up, or which could
+                   not be done, 0 to 10 (default 2)
   -command NAME=PROGRAM ARGUMENT…
                    a stack that is a program of your own, which serves HTTP at $HOLDFAST_LISTEN
                    by calling $HOLDFAST_NODES; may be given several times
@@ -49,6 +56,7 @@ In the table, "37/0" is a figure and its bound, what no client could do better;
 benchmarks/README.md says what the figures are.
 
 A run whose load went out late (p99 of the lag above 10 ms) is not valid and has no figures.
+If one is left that is not, the exit code is 4, unless another is due.
 
 `
 
@@ -62,14 +70,16 @@ type options struct {
 	benchfmt  bool
 	asserts   assertions
 	out, keep string
-	parallel  int
+	resume    bool
+	busy      int // percent of all CPUs
+	parallel  int // 0: as many as there is room for
 	again     int
 
 	left, absent []report.Missing // scenarios and stacks that nobody named and that cannot be had here
 }
 
 func parseRun(args []string, stacks []harness.Stack) (*options, error) {
-	o := &options{again: 2}
+	o := &options{again: 2, busy: 60}
 	var picked string
 	fs := flags.New("holdfast bench run")
 	fs.Func("scenario", "", func(s string) (err error) {
@@ -84,6 +94,8 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 	})
 	fs.StringVar(&o.out, "out", "", "")
 	fs.StringVar(&o.keep, "keep", "", "")
+	fs.BoolFunc("resume", "", flags.Bool(&o.resume))
+	fs.Func("busy", "", flags.Between(&o.busy, strconv.Atoi, 10, 100, "%v to %v"))
 	fs.Func("parallel", "", flags.Between(&o.parallel, strconv.Atoi, 1, 64, "%v to %v"))
 	fs.Func("again", "", flags.Between(&o.again, strconv.Atoi, 0, 10, "%v to %v"))
 	fs.Func("seeds", "", flags.Between(&o.seeds, strconv.Atoi, 1, 100, "%v to %v"))
@@ -96,6 +108,9 @@ func parseRun(args []string, stacks []harness.Stack) (*options, error) {
 	}
 	if o.json && o.benchfmt {
 		return nil, errors.New("-json and -benchfmt: want one of them")
+	}
+	if o.resume && o.out == "" {
+		return nil, errors.New("-resume: want -out, a folder to go on with")
 	}
 	o.defaults()
 	if picked != "" {
@@ -132,17 +147,16 @@ func possible[T any](list []T, ask func(T) (name string, why error)) (here []T, 
 }
 
 func (o *options) defaults() {
-	seeds, parallel := 5, 1
-	if o.quick {
-		seeds, parallel = 2, 3*runtime.NumCPU()
-	}
 	if o.seeds == 0 {
-		o.seeds = seeds
-	}
-	if o.parallel == 0 {
-		o.parallel = parallel
+		o.seeds = 5
+		if o.quick {
+			o.seeds = 2
+		}
 	}
 }
+
+// cpus is how many of them the runs may keep busy.
+func (o *options) cpus() float64 { return float64(runtime.NumCPU()*o.busy) / 100 }
 
 // pick returns the entries of list, and of those that are not told of, which
 // are named in s, separated by commas.
@@ -169,7 +183,7 @@ func pick[T any](list []T, s string, name func(T) string, others ...T) (picked [
 func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Streams) int {
 	o, err := parseRun(args, stacks)
 	if err != nil {
-		return refuse(std, "run", runUsage+cli.ExitCodes, err)
+		return refuse(std, "run", runUsage+cli.MeasureExitCodes, err)
 	}
 	for _, s := range o.scenarios {
 		if err := s.Possible(); err != nil {
@@ -202,11 +216,20 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 		fmt.Fprintln(std.Err, "holdfast bench run: standard output:", err)
 		return cli.Usage
 	}
-	code := settle(std, "run", report.Check(o.asserts, summary))
-	if code == cli.Pass && len(o.left) > 0 {
-		return cli.Fault
+	invalid := summary.Invalid()
+	if invalid > 0 {
+		fmt.Fprintf(std.Err, "holdfast bench run: %d of %d runs are not valid and have no figures: the machine could not keep up\n", invalid, len(summary.Runs))
 	}
-	return code
+	code := settle(std, "run", report.Check(o.asserts, summary))
+	switch {
+	case code != cli.Pass:
+		return code
+	case len(o.left) > 0:
+		return cli.Fault
+	case invalid > 0:
+		return cli.Invalid
+	}
+	return cli.Pass
 }
 
 // explain prints why it could not be done, and returns the exit code.

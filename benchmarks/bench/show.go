@@ -18,54 +18,46 @@ type show struct {
 	mu       sync.Mutex
 	line     *cli.Line
 	start    time.Time
-	parallel int
-	todo     time.Duration          // of all runs, were they one after another
-	over     time.Duration          // of those that are over
-	now      map[*job]time.Duration // how far the others are
+	rest     time.Duration // that was left
+	at       time.Time     // then
+	now      int           // runs under way
 	finished int
 	all      int
 }
 
-// around is what a run takes besides its load: processes start, come to rest,
-// and end.
-const around = 1500 * time.Millisecond
-
-func newShow(w io.Writer, jobs []*job, parallel int) *show {
-	s := &show{line: cli.NewLine(w), start: time.Now(), parallel: parallel, now: map[*job]time.Duration{}, all: len(jobs)}
-	for _, j := range jobs {
-		s.todo += s.cost(j)
-	}
-	s.line.Note(s.start, fmt.Sprintf("%d runs, about %v", len(jobs), s.left().Round(time.Second)))
+func newShow(w io.Writer, runs int, rest time.Duration) *show {
+	now := time.Now()
+	s := &show{line: cli.NewLine(w), start: now, rest: rest, at: now, all: runs}
+	s.line.Note(now, fmt.Sprintf("%d runs, about %v", runs, rest.Round(time.Second)))
 	return s
 }
 
-// cost is how much of the room and time it takes.
-func (s *show) cost(j *job) time.Duration {
-	return (j.plan.Total() + around) * time.Duration(j.weight(s.parallel))
-}
+// begin says that a run begins, and what is left.
+func (s *show) begin(rest time.Duration) { s.change(1, rest) }
 
-func (s *show) begin(j *job) {
+// end says that it has ended.
+func (s *show) end(rest time.Duration) { s.change(-1, rest) }
+
+func (s *show) change(runs int, rest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now[j] = 0
+	s.now += runs
+	s.rest, s.at = rest, time.Now()
 }
 
-func (s *show) end(j *job) {
+// say prints a line.
+func (s *show) say(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.now, j)
+	s.line.Note(time.Now(), text)
 }
 
-func (s *show) note(j *job, text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.line.Note(time.Now(), j.String()+": "+text)
-}
+func (s *show) note(j *job, text string) { s.say(j.String() + ": " + text) }
 
+// done tells of a run that will not be repeated.
 func (s *show) done(j *job, r report.Run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.over += s.cost(j)
 	s.finished++
 	text := fmt.Sprintf("[%*d/%d] %s: ", len(fmt.Sprint(s.all)), s.finished, s.all, j)
 	if r.Valid {
@@ -77,40 +69,31 @@ func (s *show) done(j *job, r report.Run) {
 }
 
 // progress is told of a run under way. A single run's events are shown.
-func (s *show) progress(j *job) func(harness.Progress) {
+func (s *show) progress() func(harness.Progress) {
 	return func(p harness.Progress) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.now[j] = max(0, p.Elapsed) * time.Duration(j.weight(s.parallel))
 		if p.Notice != "" && s.all == 1 {
 			s.line.Note(time.Now(), fmt.Sprintf("%6.1fs  %s", max(0, p.Elapsed.Seconds()), p.Notice))
 		}
-		s.line.Status(time.Now(), s.bar())
+		s.line.Status(time.Now(), s.bar(time.Now()))
 	}
 }
 
-func (s *show) share() float64 {
-	done := s.over
-	for _, d := range s.now {
-		done += d
-	}
-	return float64(done) / float64(max(1, s.todo))
+// left is how long the rest will take.
+func (s *show) left(now time.Time) time.Duration { return max(0, s.rest-now.Sub(s.at)) }
+
+// share of the time that is over.
+func (s *show) share(now time.Time) float64 {
+	over := now.Sub(s.start)
+	return float64(over) / float64(max(1, over+s.left(now)))
 }
 
-// left is how long the rest will take: at the pace so far, once there is one.
-func (s *show) left() time.Duration {
-	share, spent := s.share(), time.Since(s.start)
-	if share > 0.05 {
-		return time.Duration(float64(spent) * (1 - share) / share)
-	}
-	return s.todo / time.Duration(s.parallel)
-}
-
-func (s *show) bar() string {
+func (s *show) bar(now time.Time) string {
 	const width = 30
-	full := min(width, int(s.share()*width))
+	full := min(width, int(s.share(now)*width))
 	return fmt.Sprintf("[%s%s] %d/%d runs, %d under way, %v left", strings.Repeat("=", full), strings.Repeat(" ", width-full),
-		s.finished, s.all, len(s.now), max(0, s.left()).Round(time.Second))
+		s.finished, s.all, s.now, s.left(now).Round(time.Second))
 }
 
 func (s *show) close() {

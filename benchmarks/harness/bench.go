@@ -44,6 +44,7 @@ type Run struct {
 	Late    time.Duration // 99 % of the service times were overdrawn by less, on the worst instance that lived to tell
 	Torn    int           // ledger lines that a kill has torn
 	Entries [][]Entry     // by client process
+	CPU     time.Duration // user and system time of all the run's processes, programs beside clients included on Linux only
 
 	sums *hdrhistogram.Histogram // see BaselineMs
 }
@@ -88,10 +89,12 @@ func Bench(ctx context.Context, cfg BenchConfig) (*Run, error) {
 		},
 		plan: plan, dir: dir, run: run, tell: tell,
 	}
-	defer b.stop()
-	if err := b.do(ctx); err != nil {
+	err = b.do(ctx)
+	b.stop()
+	if err != nil {
 		return nil, cause(ctx, err)
 	}
+	run.CPU += b.cpu()
 	return run, nil
 }
 
@@ -259,6 +262,7 @@ func (b *bench) rest(ctx context.Context) error {
 
 // collect reads what the processes have written.
 func (b *bench) collect(ctx context.Context) (err error) {
+	b.run.CPU = b.beside()
 	for _, c := range b.clients {
 		e, err := entries(ctx, c.child, c.journal)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -31,9 +32,11 @@ type cluster struct {
 	fail    context.CancelCauseFunc // ends the experiment: a process has ended by itself
 	notice  func(Entry)
 
-	hellos []*instance
-	others []*child // gateway, user API, clients
-	files  []*os.File
+	hellos  []*instance
+	others  []*child // gateway, user API, clients
+	files   []*os.File
+	mu      sync.Mutex
+	started []*child // all that ever were; under mu
 }
 
 // instanceNames are those of the hello instances.
@@ -96,6 +99,9 @@ func (c *cluster) child(ctx context.Context, cfg roleConfig, where *spawner, out
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	c.started = append(c.started, ch)
+	c.mu.Unlock()
 	go func() {
 		<-ch.exited
 		if !ch.expected.Load() {
@@ -146,6 +152,25 @@ func entries(ctx context.Context, client *child, journal *os.File) ([]Entry, err
 }
 
 func readAll(f *os.File) io.Reader { return io.NewSectionReader(f, 0, 1<<62) }
+
+// beside is what programs beside the clients have used until now.
+func (c *cluster) beside() time.Duration {
+	var pids []int
+	for _, ch := range c.others {
+		pids = append(pids, ch.cmd.Process.Pid)
+	}
+	return descendantsCPU(pids)
+}
+
+// cpu is what the cluster's own processes have used. They must have ended.
+func (c *cluster) cpu() (sum time.Duration) {
+	for _, ch := range c.started {
+		if state := ch.cmd.ProcessState; state != nil {
+			sum += state.UserTime() + state.SystemTime()
+		}
+	}
+	return sum
+}
 
 // stop ends all processes and returns when nothing of them is left.
 func (c *cluster) stop() {

@@ -22,6 +22,9 @@ const (
 	warm, window   = "warm", "window"
 )
 
+// dataFiles are those that grow with each run.
+var dataFiles = []string{EventsFile, CoursesFile, HistogramsFile}
+
 // Tag marks a run's histograms in [HistogramsFile]: the phase is "warm" for
 // the warm-up without its first third, or "window" for the fault phase and 2 s
 // after it.
@@ -65,10 +68,21 @@ func NewFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
+	f, err := openFolder(dir, os.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	return f, errors.Join(
+		f.histograms.OutputComment("[holdfast bench: latencies in microseconds, from when a request was due; tags are scenario/stack/seed/phase]"),
+		f.histograms.OutputLogFormatVersion(), f.histograms.OutputLegend(),
+	)
+}
+
+func openFolder(dir string, flag int) (*Folder, error) {
 	f := &Folder{dir: dir}
 	var writers []*bufio.Writer
-	for _, name := range []string{EventsFile, CoursesFile, HistogramsFile} {
-		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	for _, name := range dataFiles {
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND|flag, 0o644)
 		if err != nil {
 			return nil, errors.Join(err, f.close())
 		}
@@ -78,13 +92,11 @@ func NewFolder(dir string) (*Folder, error) {
 	f.flush = writers
 	f.events, f.courses = json.NewEncoder(writers[0]), json.NewEncoder(writers[1])
 	f.histograms = hdrhistogram.NewHistogramLogWriter(writers[2])
-	return f, errors.Join(
-		f.histograms.OutputComment("[holdfast bench: latencies in microseconds, from when a request was due; tags are scenario/stack/seed/phase]"),
-		f.histograms.OutputLogFormatVersion(), f.histograms.OutputLegend(),
-	)
+	return f, nil
 }
 
-// Add writes what belongs to a run, and not to the summary.
+// Add writes what belongs to a run, and not to the summary. It is in the files
+// when it returns.
 func (f *Folder) Add(scenario string, r *harness.Run) error {
 	var errs []error
 	for _, e := range events(scenario, r) {
@@ -105,6 +117,9 @@ func (f *Folder) Add(scenario string, r *harness.Run) error {
 		p.h.SetStartTimeMs(start + p.from)
 		p.h.SetEndTimeMs(start + p.to)
 		errs = append(errs, f.histograms.OutputIntervalHistogram(p.h))
+	}
+	for _, w := range f.flush {
+		errs = append(errs, w.Flush())
 	}
 	return errors.Join(errs...)
 }
@@ -133,14 +148,17 @@ func events(scenario string, r *harness.Run) (list []Event) {
 	return list
 }
 
-// Close writes the summary and closes the folder.
-func (f *Folder) Close(s *Summary) error {
+// Save writes the summary, whole or not at all.
+func (f *Folder) Save(s *Summary) error {
 	data, err := json.MarshalIndent(s, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(f.dir, SummaryFile), append(data, '\n'), 0o644)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, f.close())
+	return replace(filepath.Join(f.dir, SummaryFile), append(data, '\n'))
 }
+
+// Close writes the summary and closes the folder.
+func (f *Folder) Close(s *Summary) error { return errors.Join(f.Save(s), f.close()) }
 
 func (f *Folder) close() error {
 	var errs []error

@@ -18,6 +18,7 @@ type Summary struct {
 	Scenarios     []Scenario  `json:"scenarios"`
 	Stacks        []Stack     `json:"stacks"`
 	Runs          []Run       `json:"runs"`
+	TookMs        float64     `json:"tookMs,omitempty"`  // all in all
 	Missing       []Missing   `json:"missing,omitempty"` // scenarios and stacks that could not be had here
 }
 
@@ -36,6 +37,7 @@ type Environment struct {
 	CPUs    int       `json:"cpus"`
 	Go      string    `json:"go"`
 	Commit  string    `json:"commit,omitempty"` // of this repository, where the binary knows it
+	Build   string    `json:"build,omitempty"`  // the beginning of the binary's SHA-256
 	Command []string  `json:"command"`
 }
 
@@ -68,6 +70,7 @@ type Run struct {
 	Load     harness.LoadQuality `json:"load"`
 	Steps    []Step              `json:"steps"`           // what was done, as it was done
 	Again    int                 `json:"again,omitempty"` // how often it was run before, and was not valid
+	CPUMs    float64             `json:"cpuMs,omitempty"` // user and system time of all its processes
 }
 
 // MarshalJSON implements json.Marshaler: a run that is not valid has no figures.
@@ -101,7 +104,7 @@ func Of(scenario string, r *harness.Run, bounds map[string]float64) Run {
 	q := r.Quality()
 	run := Run{
 		Scenario: scenario, Stack: r.Stack, Seed: r.Plan.Seed, Valid: q.Invalid == "",
-		Metrics: r.Measure(), Bounds: bounds, Baseline: r.Baseline(), Load: q,
+		Metrics: r.Measure(), Bounds: bounds, Baseline: r.Baseline(), Load: q, CPUMs: millis(r.CPU),
 	}
 	for _, d := range r.Steps {
 		run.Steps = append(run.Steps, Step{millis(d.Begin), millis(d.End), d.String()})

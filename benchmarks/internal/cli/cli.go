@@ -19,11 +19,15 @@ const (
 	Failed      = 1
 	Usage       = 2
 	Fault       = 3
+	Invalid     = 4
 	Interrupted = 130
 )
 
 // ExitCodes is what help texts say about them.
 const ExitCodes = "Exit codes: 0 pass, 1 an assertion failed, 2 usage or configuration,\n3 a fault could not be injected here, 130 interrupted.\n"
+
+// MeasureExitCodes is what they say of a command that measures.
+const MeasureExitCodes = "Exit codes: 0 pass, 1 an assertion failed, 2 usage or configuration,\n3 a fault could not be injected here, 4 figures are missing since the machine could not\nkeep up, 130 interrupted.\n"
 
 // ReadExitCodes is what they say of a command that asserts nothing and breaks nothing.
 const ReadExitCodes = "Exit codes: 0 done, 2 usage, or what cannot be read, 130 interrupted.\n"
