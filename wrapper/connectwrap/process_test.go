@@ -22,7 +22,7 @@ import (
 )
 
 // serverEnv makes the test binary a server: its value is the file that it
-// writes a line to for everything it does.
+// writes a line to for everything it does, or "-": it only answers, at once.
 const serverEnv = "CONNECTWRAP_TEST_SERVER"
 
 // process is a server in a process of its own.
@@ -86,21 +86,15 @@ func (p *process) drain(t testing.TB) {
 
 // serveAsProcess is the process. It ends with its standard input.
 func serveAsProcess() {
-	ledger, err := os.OpenFile(os.Getenv(serverEnv), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		panic(err)
-	}
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
-	server := &http.Server{Protocols: inClear(), Handler: echo(func(_ context.Context, _, in string, _ http.Header) (string, error) {
-		if _, err := ledger.WriteString(in + "\n"); err != nil {
-			return "", err
-		}
-		<-time.After(5 * time.Millisecond)
-		return l.Addr().String(), nil
-	})}
+	handle := says(l.Addr().String())
+	if ledger := os.Getenv(serverEnv); ledger != "-" {
+		handle = writes(l.Addr().String(), ledger)
+	}
+	server := &http.Server{Protocols: inClear(), Handler: echo(handle)}
 	var done sync.WaitGroup
 	done.Go(func() { _ = server.Serve(l) })
 	fmt.Println(l.Addr())
@@ -110,6 +104,26 @@ func serveAsProcess() {
 		return
 	}
 	os.Exit(0)
+}
+
+// says is a handler that answers name.
+func says(name string) handler {
+	return func(context.Context, string, string, http.Header) (string, error) { return name, nil }
+}
+
+// writes is a handler that says name when it has written what was asked.
+func writes(name, file string) handler {
+	ledger, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	return func(_ context.Context, _, in string, _ http.Header) (string, error) {
+		if _, err := ledger.WriteString(in + "\n"); err != nil {
+			return "", err
+		}
+		<-time.After(5 * time.Millisecond)
+		return name, nil
+	}
 }
 
 // did counts what all processes with the ledger have done, by what was asked.

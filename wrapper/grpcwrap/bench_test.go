@@ -9,66 +9,76 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/holdfast-go/holdfast/internal/overhead"
 	"github.com/holdfast-go/holdfast/wrapper/grpcwrap"
 )
 
-// BenchmarkGRPC is a unary call over loopback, bare (round_robin) and wrapped:
+// BenchmarkGRPC is a unary call over loopback to three nodes, by a bare
+// ClientConn (round_robin), with default settings, and without attempt
+// timeouts:
 //
-//	go test -run '^$' -bench GRPC -count 10 . | benchstat -col /stack -
+//	go test -run '^$' -bench GRPC/p50 -benchtime 20000x -count 5 .
+//
+// stack=… measure one after the other. p50 takes turns, call by call and in
+// random order, so that what else the machine does hits all; it reports the
+// medians, and by how much they exceed the bare one. The servers are processes
+// of their own, as servers are; with server=inside they are in ours, which
+// hands requests over without the kernel's scheduler.
 func BenchmarkGRPC(b *testing.B) {
-	nodes := []*node{serve(b, says("ok"), nil), serve(b, says("ok"), nil), serve(b, says("ok"), nil)}
-	addrs := []string{nodes[0].addr, nodes[1].addr, nodes[2].addr}
-	bare := func(b *testing.B) grpc.ClientConnInterface {
-		res := resolverOf(addrs...)
-		cc, err := grpc.NewClient("test:///echo", grpc.WithResolvers(res), grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`))
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = cc.Close() })
-		return cc
+	var outside, inside []string
+	for range 3 {
+		outside = append(outside, spawn(b, "127.0.0.1:0", "").addr)
+		inside = append(inside, serve(b, says("ok"), nil).addr)
 	}
-	wrapped := func(b *testing.B) grpc.ClientConnInterface {
-		c := dial(b, grpcwrap.Config{}, addrs...)
-		c.connected(b, 3)
-		return c
-	}
-	for _, stack := range []struct {
-		name string
-		dial func(*testing.B) grpc.ClientConnInterface
-	}{{"bare", bare}, {"holdfast", wrapped}} {
-		for _, deadline := range []string{"no", "yes"} {
-			call := func(b *testing.B, cc grpc.ClientConnInterface, in, out *wrapperspb.StringValue) {
-				ctx := b.Context()
-				if deadline == "yes" {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
-					defer cancel()
-				}
-				if err := cc.Invoke(ctx, get, in, out); err != nil {
-					b.Error(err)
-				}
-			}
-			name := "stack=" + stack.name + "/deadline=" + deadline
-			b.Run(name+"/mode=serial", func(b *testing.B) {
-				cc, in, out := stack.dial(b), wrapperspb.String("in"), new(wrapperspb.StringValue)
-				call(b, cc, in, out)
+	for _, deadline := range []string{"yes", "no"} {
+		ways := ways(b, deadline == "yes", outside)
+		for _, w := range ways {
+			b.Run("stack="+w.Name+"/deadline="+deadline, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					call(b, cc, in, out)
+					w.Do(b)
 				}
 			})
-			b.Run(name+"/mode=parallel", func(b *testing.B) {
-				cc := stack.dial(b)
-				call(b, cc, wrapperspb.String("in"), new(wrapperspb.StringValue))
-				b.ReportAllocs()
-				b.RunParallel(func(pb *testing.PB) {
-					in, out := wrapperspb.String("in"), new(wrapperspb.StringValue)
-					for pb.Next() {
-						call(b, cc, in, out)
-					}
-				})
-			})
 		}
+		b.Run("p50/server=outside/deadline="+deadline, func(b *testing.B) { overhead.P50(b, ways...) })
 	}
+	for _, deadline := range []string{"yes", "no"} {
+		b.Run("p50/server=inside/deadline="+deadline, func(b *testing.B) { overhead.P50(b, ways(b, deadline == "yes", inside)...) })
+	}
+}
+
+// ways begins with the bare one. Nothing is shared between them but the nodes.
+func ways(b *testing.B, deadline bool, addrs []string) []overhead.Way {
+	bare, err := grpc.NewClient("test:///echo", grpc.WithResolvers(resolverOf(addrs...)), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = bare.Close() })
+	way := func(name string, cc grpc.ClientConnInterface) overhead.Way {
+		in, out := wrapperspb.String("in"), new(wrapperspb.StringValue)
+		return overhead.Way{Name: name, Do: func(b *testing.B) {
+			ctx := context.Background()
+			if deadline {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
+				defer cancel()
+			}
+			if err := cc.Invoke(ctx, get, in, out); err != nil {
+				b.Fatal(err)
+			}
+		}}
+	}
+	cut, uncut := grpcwrap.Config{}, grpcwrap.Config{}
+	uncut.Settings.AttemptTimeout = -1
+	all := []overhead.Way{way("bare", bare)}
+	for _, w := range []struct {
+		name string
+		cfg  grpcwrap.Config
+	}{{"holdfast", cut}, {"holdfast-uncut", uncut}} {
+		c := dial(b, w.cfg, addrs...)
+		c.connected(b, len(addrs))
+		all = append(all, way(w.name, c))
+	}
+	return all
 }

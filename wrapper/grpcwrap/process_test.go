@@ -18,7 +18,8 @@ import (
 )
 
 // serverEnv makes the test binary a server: its value is the address to listen
-// on, and the file that it writes a line to for everything it does.
+// on, and the file that it writes a line to for everything it does. Without
+// the file it only answers, at once.
 const serverEnv = "GRPCWRAP_TEST_SERVER"
 
 // process is a server in a process of its own.
@@ -100,21 +101,14 @@ func did(t testing.TB, ledger string) map[string]int {
 // serveAsProcess is the process. It ends with its standard input.
 func serveAsProcess() {
 	addr, file, _ := strings.Cut(os.Getenv(serverEnv), " ")
-	ledger, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		panic(err)
-	}
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		panic(err)
 	}
 	server := grpc.NewServer()
-	handle := func(_ context.Context, _, in string) (string, error) {
-		if _, err := ledger.WriteString(in + "\n"); err != nil {
-			return "", err
-		}
-		<-time.After(5 * time.Millisecond)
-		return l.Addr().String(), nil
+	handle := says(l.Addr().String())
+	if file != "" {
+		handle = writes(l.Addr().String(), file)
 	}
 	list := func(_ string, s grpc.ServerStream) error {
 		in := new(wrapperspb.StringValue)
@@ -140,4 +134,19 @@ func serveAsProcess() {
 		return
 	}
 	os.Exit(0)
+}
+
+// writes is a handler that says name when it has written what was asked.
+func writes(name, file string) handler {
+	ledger, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	return func(_ context.Context, _, in string) (string, error) {
+		if _, err := ledger.WriteString(in + "\n"); err != nil {
+			return "", err
+		}
+		<-time.After(5 * time.Millisecond)
+		return name, nil
+	}
 }

@@ -2,68 +2,54 @@ package microwrap_test
 
 import (
 	"context"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
 	"go-micro.dev/v5/client"
 
+	"github.com/holdfast-go/holdfast/internal/overhead"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/wrapper/microwrap"
 )
 
 // BenchmarkMicro is a call over loopback to three server processes, by
-// go-micro's client alone (random choice, no cache of the registry to pay for)
-// and wrapped:
+// go-micro's client alone (random choice, no cache of the registry to pay for),
+// wrapped, and wrapped without attempt timeouts:
 //
-//	go test -run '^$' -bench Micro -count 10 . | benchstat -col /stack -
+//	go test -run '^$' -bench Micro/p50 -benchtime 5000x -count 5 .
 //
-// p50 takes turns, call by call and in random order, so that what else the
-// machine does hits both; it reports the medians and by how much they differ.
+// stack=… measure one after the other. p50 takes turns, call by call and in
+// random order, so that what else the machine does hits all; it reports the
+// medians, and by how much they exceed the bare one.
 func BenchmarkMicro(b *testing.B) {
 	f := start(b, 3)
-	stacks := []struct {
-		name   string
-		client client.Client
-	}{
-		{"bare", bare(f.reg)},
-		{"holdfast", dial(b, f.reg, microwrap.Config{Default: resilience.Config{Settings: settings()}})},
+	way := func(name string, c client.Client) overhead.Way {
+		return overhead.Way{Name: name, Do: func(b *testing.B) { greet(b, c) }}
 	}
-	for _, s := range stacks {
-		b.Run("stack="+s.name+"/mode=serial", func(b *testing.B) {
+	uncut := settings()
+	uncut.AttemptTimeout = -1
+	ways := []overhead.Way{
+		way("bare", bare(f.reg)),
+		way("holdfast", dial(b, f.reg, microwrap.Config{Default: resilience.Config{Settings: settings()}})),
+		way("holdfast-uncut", dial(b, f.reg, microwrap.Config{Default: resilience.Config{Settings: uncut}})),
+	}
+	for _, w := range ways {
+		b.Run("stack="+w.Name+"/mode=serial", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				greet(b, s.client)
+				w.Do(b)
 			}
 		})
-		b.Run("stack="+s.name+"/mode=parallel", func(b *testing.B) {
+		b.Run("stack="+w.Name+"/mode=parallel", func(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					greet(b, s.client)
+					w.Do(b)
 				}
 			})
 		})
 	}
-	b.Run("p50", func(b *testing.B) {
-		took := make([][]time.Duration, len(stacks))
-		for b.Loop() {
-			for _, i := range rand.Perm(len(stacks)) {
-				begin := time.Now()
-				greet(b, stacks[i].client)
-				took[i] = append(took[i], time.Since(begin))
-			}
-		}
-		median := func(i int) float64 {
-			slices.Sort(took[i])
-			return float64(took[i][len(took[i])/2])
-		}
-		b.ReportMetric(median(0), "bare-p50-ns")
-		b.ReportMetric(median(1), "holdfast-p50-ns")
-		b.ReportMetric(100*(median(1)/median(0)-1), "overhead-%")
-		b.ReportMetric(0, "ns/op") // of a round: says nothing
-	})
+	b.Run("p50", func(b *testing.B) { overhead.P50(b, ways...) })
 }
 
 func greet(b *testing.B, c client.Client) {
