@@ -172,7 +172,7 @@ const (
 // first is when to look at the attempt first.
 func (c *cutter) first() time.Duration {
 	if t := c.call.try; t != nil && t.sel != nil {
-		if usual := t.sel.Typical(c.call.Method); usual > 0 {
+		if usual := t.picked.Typical(); usual > 0 {
 			return min(c.full, max(firstLook*usual, soonest))
 		}
 	}
@@ -250,7 +250,7 @@ func (c *cutter) affordable(t *try) bool {
 	if !c.until.IsZero() {
 		var need time.Duration
 		if t.sel != nil {
-			need = t.sel.Typical(c.call.Method)
+			need = t.picked.Typical()
 		}
 		if need >= c.until.Sub(now) {
 			return false

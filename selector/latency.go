@@ -52,9 +52,9 @@ func (p *Picked) observe(n *node, elapsed time.Duration) {
 	failed := n.latency.Load()&lastFailed != 0
 	switch {
 	case p.cell.typical() == 0:
-		p.cell.observe(elapsed)
+		p.observeMethod(elapsed)
 	case p.timing == timesMethod && !failed:
-		p.cell.observe(elapsed)
+		p.observeMethod(elapsed)
 		return
 	case p.timing == timesTail && !failed:
 		p.sel.takes(p.method, elapsed)
@@ -63,7 +63,15 @@ func (p *Picked) observe(n *node, elapsed time.Duration) {
 	n.observeLatency(elapsed, p.at+int64(elapsed))
 }
 
-// observe is for a sampled success.
+// observeMethod is for a sampled success.
+func (p *Picked) observeMethod(elapsed time.Duration) {
+	p.cell.observe(elapsed)
+	if known := &p.sel.typical[p.method]; known.Load() != 0 {
+		known.Store(0)
+	}
+}
+
+// observe adds to the average.
 func (c *cell) observe(elapsed time.Duration) {
 	x := float32(elapsed)
 	if prev := c.typical(); prev > 0 {

@@ -238,6 +238,28 @@ func TestTypical(t *testing.T) {
 	}
 }
 
+// What is typical is that of the nodes that are there.
+func TestTypicalFollowsTheSet(t *testing.T) {
+	r := newRig(t, Config{Strategy: &RoundRobin{}}, named(2)...)
+	for range 2 {
+		p := r.pick(Call{Method: "get"})
+		p.Done(Report{Result: breaker.Success, Elapsed: map[string]time.Duration{"a": time.Second, "b": time.Millisecond}[p.Node().ID]})
+	}
+	p := r.pick(Call{Method: "get"})
+	if got := p.Typical(); got != time.Millisecond || got != r.sel.Typical("get") {
+		t.Errorf("two nodes: got %v and %v, want 1ms", got, r.sel.Typical("get"))
+	}
+	if err := r.sel.Eject("b", ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Typical(); got != time.Second {
+		t.Errorf("without the quick one: got %v, want 1s", got)
+	}
+	if got := (&Picked{}).Typical(); got != 0 {
+		t.Errorf("nothing was picked: got %v", got)
+	}
+}
+
 func TestTypicalOfMethodsWithoutARecord(t *testing.T) {
 	r := newRig(t, Config{}, named(1)...)
 	for i := range maxMethods + 10 {

@@ -92,6 +92,13 @@ func passedSince(before, now uint64) uint64 {
 // less one. Cells are never moved, so that counters keep what is added to them.
 type cells struct{ at []*cell }
 
+// second is the cells of a client with two methods, side by side.
+type second struct {
+	cells
+	list [1]*cell
+	cell cell
+}
+
 // cell counts one method on one node. n is written by every pick, latency by
 // some; the rest is under Selector.mu. Sizes matter: see TestSize.
 type cell struct {
@@ -136,6 +143,13 @@ func (n *node) cell(s *Selector, method int) *cell {
 	var old []*cell
 	if cs := n.others.Load(); cs != nil {
 		old = cs.at
+	}
+	if old == nil && method == 1 {
+		x := new(second)
+		x.list[0] = &x.cell
+		x.at = x.list[:]
+		n.others.Store(&x.cells)
+		return &x.cell
 	}
 	grown := make([]*cell, max(len(old), method))
 	copy(grown, old)

@@ -116,6 +116,15 @@ func (p *Picked) settle(r *Report) {
 // a part of what they cost.
 func (p *Picked) Timed() bool { return p.timing != untimed }
 
+// Typical returns what a successful attempt of this one's method takes on a
+// good node; 0: unknown. It is [Selector.Typical] for those who have picked.
+func (p *Picked) Typical() time.Duration {
+	if p.sel == nil {
+		return 0
+	}
+	return p.sel.typicalOf(p.method)
+}
+
 // Hold keeps the attempt in flight at its node after Done, for a response
 // that is still being read; release ends it, and may be called more than once.
 // Call Hold before Done, once.

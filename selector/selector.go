@@ -127,7 +127,8 @@ type Selector struct {
 	set       atomic.Pointer[set]
 	methods   atomic.Pointer[methods]
 	survival  [maxMethods + 1]atomic.Pointer[survival]
-	nextProbe [2]atomic.Int64 // since epoch: when an ejected node or a suspect may be tried next; see probeDue
+	typical   [maxMethods + 1]atomic.Uint32 // float32 nanoseconds; 0: to be looked up; see Typical
+	nextProbe [2]atomic.Int64               // since epoch: when an ejected node or a suspect may be tried next; see probeDue
 	events    relay.Relay[Event]
 	index     atomic.Pointer[index] // of a mirror; nil: not needed yet
 

@@ -188,5 +188,8 @@ func (s *Selector) rebuild(all []*node) {
 		next.local = newPool(local)
 	}
 	s.set.Store(next)
+	for i := range s.typical {
+		s.typical[i].Store(0)
+	}
 	s.schedule()
 }

@@ -2,6 +2,7 @@ package selector
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/holdfast-go/holdfast/breaker"
@@ -71,7 +72,7 @@ func (s *Selector) HasUntried(tried []*Node) bool {
 }
 
 // Typical returns what a successful attempt of a method takes on a good node;
-// 0: unknown. It looks at a few nodes only.
+// 0: unknown. It looks at a few nodes only, and not at each call.
 func (s *Selector) Typical(method string) time.Duration {
 	methods := s.methods.Load().index
 	m, ok := methods[method]
@@ -82,15 +83,25 @@ func (s *Selector) Typical(method string) time.Duration {
 	default:
 		m = maxMethods
 	}
+	return s.typicalOf(m)
+}
+
+// typicalOf is Typical by the method's index. It is kept until one of the
+// records that it is made of may have changed.
+func (s *Selector) typicalOf(method int) time.Duration {
+	if x := s.typical[method].Load(); x != 0 {
+		return time.Duration(math.Float32frombits(x))
+	}
 	live := s.set.Load().live.nodes
 	best := float32(0)
 	for i := 0; i < len(live) && i < 8; i++ {
-		if c := live[i].cellAt(m); c != nil {
+		if c := live[i].cellAt(method); c != nil {
 			if x := c.typical(); x > 0 && (best == 0 || x < best) {
 				best = x
 			}
 		}
 	}
+	s.typical[method].Store(math.Float32bits(best))
 	return time.Duration(best)
 }
 
