@@ -42,6 +42,27 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// Markdown, with what somebody has written below it.
+func TestReportMarkdown(t *testing.T) {
+	dir := t.TempDir()
+	file, prose := filepath.Join(dir, "RESULTS.md"), filepath.Join(dir, "prose.md")
+	if err := os.WriteFile(prose, []byte("## What it says\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := tryThese(t, "report", results, "-markdown", file, "-append", prose); code != cli.Pass || stdout != "" || !strings.Contains(stderr, file) {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), "### holdfast\n") || !strings.HasSuffix(string(text), "\n\n## What it says\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	for _, args := range [][]string{{"-markdown", file, "-o", file}, {"-append", prose}} {
+		if code, _, stderr := tryThese(t, append([]string{"report", results}, args...)...); code != cli.Usage || !strings.Contains(stderr, args[0]) {
+			t.Errorf("%q: exit code %d, %q", args, code, stderr)
+		}
+	}
+}
+
 // By default it goes to where the results are.
 func TestReportPlace(t *testing.T) {
 	dir := t.TempDir()
