@@ -94,6 +94,11 @@ func (o *options) run(ctx context.Context, std cli.Streams) (*report.Summary, er
 	}
 	m.began = time.Now()
 	m.schedule = newSchedule(o.cpus(), o.parallel, todo)
+	for _, j := range m.jobs {
+		if r := m.runs[j.String()]; r.CPUMs > 0 {
+			m.schedule.costs.add(j, time.Duration(r.CPUMs*float64(time.Millisecond)), j.plan.Total()+around)
+		}
+	}
 	m.show = newShow(std.Err, len(todo), m.schedule.left(m.began))
 	if n := len(m.runs); n > 0 {
 		m.show.say(fmt.Sprintf("%d runs are there already", n))
@@ -154,7 +159,7 @@ func (m *matrix) all(ctx context.Context) error {
 		}
 		o := <-news
 		if o.run == nil && o.err == nil {
-			m.schedule.started(o.job)
+			m.schedule.started(o.job, time.Now())
 			continue
 		}
 		if err := m.ended(ctx, o); err != nil {

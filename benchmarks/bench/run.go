@@ -42,7 +42,8 @@ Flags:
   -resume          go on with the results in -out: its valid runs are kept, if they are of the
                    same build, plans and configurations, and the others are done. What was
                    interrupted, by Ctrl-C or anything else, is resumed so
-  -busy PERCENT    how much of all CPUs the runs may keep busy, 10 to 100 (default 60)
+  -busy PERCENT    how much of all CPUs the runs may keep busy, 10 to 100 (default 60;
+                   45 with -quick, where more of it is processes that start)
   -parallel N      at most so many runs at the same time, 1 to 64 (default 64)
   -again N         times that a run is repeated whose load could not be kept up, or which could
                    not be done, 0 to 10 (default 2)
@@ -79,7 +80,7 @@ type options struct {
 }
 
 func parseRun(args []string, stacks []harness.Stack) (*options, error) {
-	o := &options{again: 2, busy: 60}
+	o := &options{again: 2}
 	var picked string
 	fs := flags.New("holdfast bench run")
 	fs.Func("scenario", "", func(s string) (err error) {
@@ -146,7 +147,16 @@ func possible[T any](list []T, ask func(T) (name string, why error)) (here []T, 
 	return here, not
 }
 
+// How much of the CPUs runs keep busy, by default.
+const busyFull, busyQuick = 60, 45
+
 func (o *options) defaults() {
+	if o.busy == 0 {
+		o.busy = busyFull
+		if o.quick {
+			o.busy = busyQuick
+		}
+	}
 	if o.seeds == 0 {
 		o.seeds = 5
 		if o.quick {
@@ -202,6 +212,9 @@ func run(ctx context.Context, args []string, stacks []harness.Stack, std cli.Str
 	}
 	summary, err := o.run(ctx, std)
 	if err != nil {
+		if o.out != "" && summary != nil {
+			fmt.Fprintf(std.Err, "holdfast bench run: %d runs are in %s: the same command with -resume goes on\n", len(summary.Runs), o.out)
+		}
 		return explain("run", err, std)
 	}
 	switch {

@@ -23,15 +23,17 @@ import (
 //
 // It is not safe for concurrent use.
 type schedule struct {
-	cpus  float64 // to keep busy
-	most  int     // runs at once
-	ease  float64 // the share of cpus that is used
-	last  int     // the last round but for repeats
-	costs costs
-	queue []*job // in the order of their rounds
-	now   map[*job]*place
-	heavy map[[2]string]bool // by scenario and stack: one was not valid
-	busy  *job               // it is starting; nil: none is
+	cpus   float64   // to keep busy
+	most   int       // runs at once
+	ease   float64   // the share of cpus that is used
+	eased  time.Time // when it was made smaller
+	last   int       // the last round but for repeats
+	costs  costs
+	queue  []*job // in the order of their rounds
+	now    map[*job]*place
+	heavy  map[[2]string]bool // by scenario and stack: one was not valid
+	busy   *job               // it is starting; nil: none is
+	starts time.Duration      // how long one takes to start, lately
 }
 
 // place is what a job under way has.
@@ -43,8 +45,8 @@ type place struct {
 
 const (
 	mostAtOnce = 64
-	tighter    = 0.85 // of the room, after a run beside others that was not valid
-	wider      = 1.01 // after one that was: they balance when one in seventeen is not
+	tighter    = 0.8  // of the room, after a run beside others that was not valid; once for those that were under way together
+	wider      = 1.01 // after one that was: of eight at once, they balance when one in twenty is not
 	tightest   = 0.3
 )
 
@@ -52,7 +54,7 @@ func newSchedule(cpus float64, most int, jobs []*job) *schedule {
 	if most == 0 {
 		most = mostAtOnce
 	}
-	s := &schedule{cpus: cpus, most: most, ease: 1, now: map[*job]*place{}, heavy: map[[2]string]bool{}}
+	s := &schedule{cpus: cpus, most: most, ease: 1, starts: starting, now: map[*job]*place{}, heavy: map[[2]string]bool{}}
 	for _, j := range jobs {
 		round := int(j.plan.Seed)
 		s.last = max(s.last, round)
@@ -108,16 +110,17 @@ func (s *schedule) next(now time.Time) *job {
 }
 
 // started says that the job's processes have.
-func (s *schedule) started(j *job) {
+func (s *schedule) started(j *job, now time.Time) {
 	if s.busy == j {
 		s.busy = nil
+		s.starts += (now.Sub(s.now[j].since) - s.starts) / 8
 	}
 }
 
 // end says that the job has ended, and whether it was valid. cpu is 0 where it
 // is not known.
 func (s *schedule) end(j *job, now time.Time, cpu time.Duration, valid bool) {
-	s.started(j)
+	s.started(j, now)
 	p := s.now[j]
 	delete(s.now, j)
 	if cpu > 0 {
@@ -130,8 +133,8 @@ func (s *schedule) end(j *job, now time.Time, cpu time.Duration, valid bool) {
 	case p.alone:
 	case valid:
 		s.ease = min(s.ease*wider, 1)
-	default:
-		s.ease = max(s.ease*tighter, tightest)
+	case !p.since.Before(s.eased):
+		s.ease, s.eased = max(s.ease*tighter, tightest), now
 	}
 }
 
@@ -142,7 +145,7 @@ func (s *schedule) repeat(j *job) {
 }
 
 const (
-	starting = 400 * time.Millisecond // while no other run starts
+	starting = 400 * time.Millisecond // what a run is expected to take to start
 	gaps     = 1.15                   // how much longer all takes than if the room were always full and no run repeated
 )
 
@@ -159,5 +162,5 @@ func (s *schedule) left(now time.Time) time.Duration {
 	for j, p := range s.now {
 		count(max(0, s.costs.of(j).wall-now.Sub(p.since)), p.weight)
 	}
-	return max(longest, time.Duration(float64(work)*gaps), time.Duration(len(s.queue))*starting)
+	return max(longest+time.Duration(len(s.queue))*s.starts, time.Duration(float64(work)*gaps))
 }

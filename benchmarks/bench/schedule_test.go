@@ -37,7 +37,7 @@ func drain(s *schedule, now time.Time) (names []string) {
 		if s.next(now) != nil {
 			panic("two runs start at once")
 		}
-		s.started(j)
+		s.started(j, now)
 		names = append(names, fmt.Sprint(j.scenario.Name, j.plan.Seed))
 	}
 	return names
@@ -106,7 +106,7 @@ func TestScheduleRepeats(t *testing.T) {
 	if got := fmt.Sprint(drain(s, t0)); got != "[bad1 x1 bad2 other2]" {
 		t.Error(got)
 	}
-	s.end(bad, t0, 0, false)
+	s.end(bad, t0.Add(time.Second), 0, false)
 	s.repeat(bad)
 	if w := s.weight(again); math.Abs(w-2*before/s.ease) > 1e-9 {
 		t.Errorf("the next of its kind has %v of the room, want twice %v", w, before)
@@ -122,8 +122,15 @@ func TestScheduleRepeats(t *testing.T) {
 	if got := drain(s, t0); s.weight(bad) != 1 || got != nil {
 		t.Errorf("third time: %v of the room, and started beside others: %v", s.weight(bad), got)
 	}
+	if s.ease < 0.99*tighter*tighter {
+		t.Error("the room has shrunk for more than the two")
+	}
 	ease := s.ease
-	for _, name := range []string{"x1", "bad2", "other2"} {
+	s.end(running(s, "x1"), t0, 0, false)
+	if s.ease != ease {
+		t.Error("the room has shrunk again for what was under way with the first")
+	}
+	for _, name := range []string{"bad2", "other2"} {
 		s.end(running(s, name), t0, 0, true)
 	}
 	if s.ease <= ease {
@@ -156,7 +163,7 @@ func TestCosts(t *testing.T) {
 
 // matrixTakes plays all scenarios with twelve stacks on two CPUs: how long it
 // takes, and how long it first said. Runs take what is guessed, times factor.
-func matrixTakes(pace scenario.Pace, seeds int, factor, invalid float64) (took, said time.Duration) {
+func matrixTakes(pace scenario.Pace, seeds int, cpus, factor, invalid float64) (took, said time.Duration) {
 	var jobs []*job
 	for seed := range seeds {
 		for _, sc := range scenario.All() {
@@ -168,7 +175,7 @@ func matrixTakes(pace scenario.Pace, seeds int, factor, invalid float64) (took, 
 		}
 	}
 	luck := rand.New(rand.NewPCG(1, 1))
-	s := newSchedule(1.2, 0, jobs)
+	s := newSchedule(cpus, 0, jobs)
 	said = s.left(t0)
 	now := t0
 	type event struct {
@@ -190,7 +197,7 @@ func matrixTakes(pace scenario.Pace, seeds int, factor, invalid float64) (took, 
 		events = slices.Delete(events, first, first+1)
 		now = e.at
 		if e.start {
-			s.started(e.job)
+			s.started(e.job, now)
 			continue
 		}
 		valid := luck.Float64() >= invalid
@@ -207,15 +214,15 @@ func TestMatrixTakes(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		pace            scenario.Pace
-		seeds           int
+		seeds, busy     int
 		factor, invalid float64
 		most            time.Duration
 	}{
-		{"quick", scenario.Quick, 2, 1, 0.03, 10 * time.Minute},
-		{"quick, twice as dear", scenario.Quick, 2, 2, 0.03, 10 * time.Minute},
-		{"full", scenario.Full, 5, 1, 0.03, 3 * time.Hour},
+		{"quick", scenario.Quick, 2, busyQuick, 1, 0.03, 10 * time.Minute},
+		{"quick, twice as dear", scenario.Quick, 2, busyQuick, 2, 0.03, 10 * time.Minute},
+		{"full", scenario.Full, 5, busyFull, 1, 0.03, 3 * time.Hour},
 	} {
-		took, said := matrixTakes(c.pace, c.seeds, c.factor, c.invalid)
+		took, said := matrixTakes(c.pace, c.seeds, 2*float64(c.busy)/100, c.factor, c.invalid)
 		t.Logf("%s: %v, said %v", c.name, took.Round(time.Second), said.Round(time.Second))
 		if took > c.most {
 			t.Errorf("%s: %v, want at most %v", c.name, took, c.most)
