@@ -93,8 +93,14 @@ func newWorld(s System, seed uint64, observer func(int) resilience.Observer) (*w
 		w.close()
 		return nil, err
 	}
+	if s.Nodes*s.Clients >= manyPairs {
+		hugePages()
+	}
 	return w, nil
 }
+
+// manyPairs of client and node do not fit in the processor's caches.
+const manyPairs = 20_000
 
 // now is the present, from the beginning of the run.
 func (w *world) now() int64 { return w.clk.Mono() - w.begin }
