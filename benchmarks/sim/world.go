@@ -56,8 +56,10 @@ type call struct {
 	ended   bool // the caller has its answer
 	ok      bool
 
-	run     func()          // the whole of it; made once, as the next
+	run     func()          // the whole of it; made once, as the next two
 	attempt resilience.Func // one of it, by our own client
+	end     func()          // of the term
+	term    clock.Term      // the caller's timeout
 }
 
 func (c *call) repeatable() bool { return c.w.sys.Methods[c.method].Kind.Repeatable() }
@@ -192,7 +194,7 @@ func (w *world) newCall() *call {
 		return c
 	}
 	c := &call{w: w}
-	c.run = c.make
+	c.run, c.end = c.make, c.term.End
 	c.attempt = func(ctx context.Context, rc *resilience.Call) error {
 		return w.attempt(ctx, c, nodeIndex(rc.Node.ID), rc.Attempt, rc)
 	}
@@ -201,14 +203,16 @@ func (w *world) newCall() *call {
 
 // make makes the call.
 func (c *call) make() {
-	ctx, cancel := context.Background(), context.CancelFunc(nil)
-	if t := c.w.sys.Timeout; t > 0 {
+	ctx, cancel := context.Background(), func() {}
+	switch t := c.w.sys.Timeout; {
+	case t <= 0:
+	case c.w.sys.Client.Stack == Holdfast: // which keeps no context
+		ctx, cancel = c.term.Begin(c.w.clk, ctx, t), c.end
+	default:
 		ctx, cancel = c.w.clk.WithTimeout(ctx, t)
 	}
 	err := c.w.clients[c.client].do(ctx, c)
-	if cancel != nil {
-		cancel()
-	}
+	cancel()
 	c.ended, c.ok = true, err == nil
 	c.w.m.done(c)
 	c.release()

@@ -28,32 +28,52 @@ var nearest = new(byte)
 
 // WithTimeout implements [Clock].
 func (v *Virtual) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	c := v.newCtx(ctx)
-	if c.err == nil {
-		if d <= 0 {
-			c.deadline = v.now + int64(d)
-			c.end(context.DeadlineExceeded, nil)
-		} else {
-			c.setDeadline(v.after(d))
-		}
-	}
+	c := new(virtualCtx).begin(v, ctx).within(d)
 	return c, func() { c.end(context.Canceled, nil) }
 }
 
+// Term is a context with a timeout whose memory is used again, for those who
+// make many and know that nobody keeps one. The zero Term is ready to use; it
+// must not be copied.
+type Term struct{ ctx virtualCtx }
+
+// Begin returns what v.WithTimeout(ctx, d) does. Of the term before, which must
+// have ended, nothing may be used any more.
+func (t *Term) Begin(v *Virtual, ctx context.Context, d time.Duration) context.Context {
+	t.ctx = virtualCtx{}
+	return t.ctx.begin(v, ctx).within(d)
+}
+
+// End cancels the context.
+func (t *Term) End() { t.ctx.end(context.Canceled, nil) }
+
 // WithCancel implements [Clock].
 func (v *Virtual) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	c := v.newCtx(ctx)
+	c := new(virtualCtx).begin(v, ctx)
 	return c, func(cause error) { c.end(context.Canceled, cause) }
 }
 
-// newCtx returns a child of parent that ends with it.
-func (v *Virtual) newCtx(parent context.Context) *virtualCtx {
-	c := &virtualCtx{parent: parent, v: v, deadline: forever}
+// begin makes a zero c a child of parent that ends with it.
+func (c *virtualCtx) begin(v *Virtual, parent context.Context) *virtualCtx {
+	c.parent, c.v, c.deadline = parent, v, forever
 	c.timer.owner, c.node.sub = c, c
 	if err := parent.Err(); err != nil {
 		c.end(err, context.Cause(parent))
 	} else {
 		v.watch(parent, &c.node)
+	}
+	return c
+}
+
+// within ends c when d is over.
+func (c *virtualCtx) within(d time.Duration) *virtualCtx {
+	switch {
+	case c.err != nil:
+	case d <= 0:
+		c.deadline = c.v.now + int64(d)
+		c.end(context.DeadlineExceeded, nil)
+	default:
+		c.setDeadline(c.v.after(d))
 	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"time"
 )
@@ -376,5 +377,36 @@ func TestContextsLeaveTheirParent(t *testing.T) {
 		if n := len(v.foreign.list) + len(v.foreign.byDone); n != 0 {
 			t.Errorf("%d foreign contexts are still watched", n)
 		}
+	}
+}
+
+// A term is like WithTimeout's context, each time anew, in the same memory.
+func TestTerm(t *testing.T) {
+	v := NewVirtual(1)
+	defer v.Close()
+	var term Term
+	var ends []error
+	v.Run(func() {
+		for _, d := range []time.Duration{time.Second, 3 * time.Second, 0, time.Second} {
+			ctx := term.Begin(v, context.Background(), d)
+			if at, ok := ctx.Deadline(); !ok || at.Sub(v.Now()) != d {
+				t.Errorf("%v: the deadline is in %v, %t", d, at.Sub(v.Now()), ok)
+			}
+			ends = append(ends, v.Sleep(ctx, 2*time.Second))
+			term.End()
+			if ctx.Err() == nil {
+				t.Errorf("%v: it has ended without an error", d)
+			}
+		}
+	})
+	want := []error{context.DeadlineExceeded, nil, context.DeadlineExceeded, context.DeadlineExceeded}
+	if !slices.Equal(ends, want) {
+		t.Errorf("got %v, want %v", ends, want)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		term.Begin(v, context.Background(), time.Second)
+		term.End()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
