@@ -44,6 +44,9 @@ func (s Settings) policy() retry.Policy {
 	if p.Attempts == 0 {
 		p.Attempts = 3
 	}
+	if p.Await = s.Await; p.Await == 0 {
+		p.Await = time.Second
+	}
 	return p
 }
 

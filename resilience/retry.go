@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/holdfast-go/holdfast/breaker"
 	"github.com/holdfast-go/holdfast/internal/clock"
 	"github.com/holdfast-go/holdfast/retry"
 )
@@ -38,6 +39,7 @@ func Retry(cfg Retries) Wrapper {
 type retrier struct {
 	Retries
 	methods map[string]*retry.Policy
+	door    door
 }
 
 // policy is the one of the call's method.
@@ -80,6 +82,7 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			if r.Budget != nil {
 				r.Budget.Success()
 			}
+			r.door.answered()
 			if r.Observer != nil {
 				r.Observer.Observe(callEvent(ctx, call, a.ended(), number, Succeeded, retry.Granted, nil))
 			}
@@ -90,7 +93,17 @@ func (r *retrier) call(ctx context.Context, call *Call, next Func) error {
 			t.allowed = allowed
 		}
 		f.record(a, err)
+		if t.outcome.Node == breaker.Success {
+			r.door.answered()
+		}
 		wait, why, hookErr := r.next(ctx, policy, a, f, err)
+		if r.waits(policy, f, why) {
+			if why, hookErr = r.await(ctx, policy, call, f, why); why != retry.Granted {
+				return r.end(ctx, call, f, r.Clock.Now(), why, err, hookErr)
+			}
+			allowed, start = max(allowed, number+1), r.Clock.Mono()
+			continue
+		}
 		if why != retry.Granted {
 			if t.reserved {
 				t.refund(ctx)

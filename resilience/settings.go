@@ -31,6 +31,15 @@ type Settings struct {
 	// caller's own deadline counts if it is sooner. 0: the caller's alone.
 	Timeout time.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
 
+	// Await is how long after its start a call may wait for the service to be
+	// back, if nothing of it was sent (no node could be reached) and its
+	// attempts or the budget are used up. Those who wait ask nobody: every two
+	// answers that others get let one of them make another attempt, the
+	// longest waiting first. A method that was never answered is not waited
+	// for. Default 1 s, within the call's deadline; negative: no waiting, nor
+	// is there any where Attempts is 1.
+	Await time.Duration `json:"await,omitempty" yaml:"await,omitempty"`
+
 	// Backoff is the pause before a retry.
 	Backoff BackoffSettings `json:"backoff,omitzero" yaml:"backoff,omitempty"`
 

@@ -147,6 +147,11 @@ type Policy struct {
 	Backoff  func() backoff.BackOff // makes a call's intervals, at its first retry; nil: no pauses
 	Verbatim bool                   // take the intervals as they are; false: full jitter over them
 	Hook     Hook                   // may stop retries or ask for more; nil: OnError
+
+	// Await is how long after its start a call of which nothing was sent may
+	// wait for the service to be back, when its attempts or the budget are
+	// used up. 0 and less: not at all.
+	Await time.Duration
 }
 
 // Or returns p with its zero fields taken from q; Verbatim goes with Backoff.
@@ -159,6 +164,9 @@ func (p Policy) Or(q Policy) Policy {
 	}
 	if p.Hook == nil {
 		p.Hook = q.Hook
+	}
+	if p.Await == 0 {
+		p.Await = q.Await
 	}
 	return p
 }

@@ -1,0 +1,116 @@
+package resilience
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/breaker"
+	"github.com/holdfast-go/holdfast/internal/clock"
+	"github.com/holdfast-go/holdfast/retry"
+)
+
+// door is where calls wait of which nothing was sent, until the service is back.
+// They ask nobody, for the calls that arrive do that; answers let them in, the
+// longest waiting first, whoever got the answers. So they add nothing to an
+// outage, and what they add to its end is bounded.
+type door struct {
+	waiting atomic.Int32
+
+	mu      sync.Mutex
+	line    list.List // of *guest
+	answers int       // that have let nobody in yet
+}
+
+// guest is a call that waits.
+type guest struct {
+	let context.CancelCauseFunc
+	in  bool
+}
+
+// perEntry is how many answers let one in. With two, the calls that arrive and
+// those that wait make twice the load of the first alone: what it takes for each
+// to have its turn before its time is over, and no more.
+const perEntry = 2
+
+// answered tells the door that a node has answered. It costs a load while
+// nobody waits.
+func (d *door) answered() {
+	if d.waiting.Load() == 0 {
+		return
+	}
+	d.mu.Lock()
+	var g *guest
+	if d.answers++; d.answers >= perEntry && d.line.Len() > 0 {
+		d.answers = 0
+		g = d.line.Remove(d.line.Front()).(*guest)
+		g.in = true
+		d.waiting.Add(-1)
+	}
+	d.mu.Unlock()
+	if g != nil {
+		g.let(nil)
+	}
+}
+
+// wait returns when the call is let in, which it reports, or after most, or
+// when ctx ends.
+func (d *door) wait(ctx context.Context, clk clock.Clock, most time.Duration) bool {
+	until, let := clk.WithCancel(ctx)
+	defer let(nil)
+	g := &guest{let: let}
+	d.mu.Lock()
+	place := d.line.PushBack(g)
+	d.waiting.Add(1)
+	d.mu.Unlock()
+	_ = clk.Sleep(until, most)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !g.in {
+		d.line.Remove(place)
+		d.waiting.Add(-1)
+	}
+	return g.in
+}
+
+// waits reports whether a call that may make no other attempt now may wait for
+// one. Where all of them reached nobody, the next is no more load than the call
+// itself, whatever the budget holds. A service that has never answered is not
+// waited for: its address may be wrong.
+func (r *retrier) waits(p *retry.Policy, f *frame, why retry.Reason) bool {
+	if why != retry.Exhausted && why != retry.OverBudget || p.Await <= 0 || p.Attempts <= 1 {
+		return false
+	}
+	for i := range f.attempts {
+		if o := &f.attempts[i].Outcome; o.Effect != retry.None || o.Node != breaker.Failure {
+			return false
+		}
+	}
+	return f.try.sel != nil && f.try.sel.Typical(f.attempt.Method) > 0
+}
+
+// await waits at the door as long as an attempt could still be made in time.
+// It returns why as it is if the door stays shut.
+func (r *retrier) await(ctx context.Context, p *retry.Policy, call *Call, f *frame, why retry.Reason) (retry.Reason, error) {
+	now := f.attempt.ended()
+	left := call.Start().Add(p.Await).Sub(now)
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(left, deadline.Sub(now)-f.try.sel.Typical(f.attempt.Method)-1)
+	}
+	if left <= 0 {
+		return why, nil
+	}
+	if r.Observer != nil {
+		r.Observer.Observe(retryEvent(ctx, &f.attempt, left))
+	}
+	in := r.door.wait(ctx, r.Clock, left)
+	switch {
+	case ctx.Err() != nil:
+		return retry.Cancelled, ended(ctx)
+	case in:
+		return retry.Granted, nil
+	}
+	return why, nil
+}
