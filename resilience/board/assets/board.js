@@ -16,6 +16,7 @@ const passes = (e) => Object.keys(by).every((k) => !filters[k].value || by[k](e)
 const line = (e) => {
   const bad = ["ejected", "breaker open", "settings refused", "source failed"].includes(e.kind), good = ["readmitted", "breaker closed"].includes(e.kind);
   let text = e.error || why(e.reason);
+  if (e.kind === "probe failed" && !e.reason?.threshold) text = "it was tried again and failed: it stays out";
   if (e.kind === "nodes changed") text = `${e.nodes} nodes: ${e.added || 0} new, ${e.removed || 0} gone`;
   if (e.kind === "steered") text = `${e.who} did: ${e.did}, “${e.why}”`;
   const and = (more) => { text += (text ? ", " : "") + more; };

@@ -88,7 +88,7 @@ export class Service {
     const made = c.total - c.rejected - c.shortCircuited;
     set(f["Amplification"], made > 0 ? "× " + (a.total / made).toFixed(2) : "–");
     set(f["Ambiguous"], String(c.ambiguous));
-    set(f["In flight"], s.inFlight + " (at most " + s.inFlightPeak + ")");
+    set(f["In flight"], s.inFlight + (s.inFlightPeak > s.inFlight ? " (peak " + s.inFlightPeak + ")" : ""));
     this.budget.hidden = !s.budget;
     if (s.budget) {
       this.budget.max = s.budget.most;
@@ -187,7 +187,7 @@ const fill = (row, n, now) => {
   set(row.state, sign + " " + word + (b && b.mode ? ", " + b.mode : ""));
   row.steer.setAttribute("aria-label", "Steer " + (n.id || "the node"));
   set(c["Node"], (n.id || "(the node)") + (n.zone ? " · " + n.zone : ""));
-  const score = n.ownRule && b ? [b.score, b.threshold] : [n.score, n.threshold];
+  const score = state === "out" ? [0, 0] : n.ownRule && b ? [b.score, b.threshold] : [n.score, n.threshold]; // it is counted anew from when it is back
   row.meter.hidden = !score[1];
   row.meter.max = score[1] || 1;
   row.meter.high = (score[1] || 1) * 0.8;

@@ -51,6 +51,7 @@ export const isOut = (n) => standing(n)[0] === "out";
 
 export const why = (r) => {
   if (!r) return "";
+  if (r.cause === "probe" && r.threshold) return `${r.score || 0} of ${counted(r.threshold, "probe")} succeeded`;
   const parts = [r.cause];
   if (r.rule) parts.push(r.rule);
   if (r.threshold) parts.push(number(r.score || 0) + " against " + number(r.threshold));
