@@ -80,6 +80,7 @@ type matrix struct {
 	began    time.Time
 	before   float64   // milliseconds that it took until it was interrupted
 	wrote    time.Time // the summary
+	failed   error     // of the first run that was left out, since it could not be done
 }
 
 // run does all runs.
@@ -104,6 +105,9 @@ func (o *options) run(ctx context.Context, std cli.Streams) (*report.Summary, er
 		m.show.say(fmt.Sprintf("%d runs are there already", n))
 	}
 	err := m.all(ctx)
+	if m.failed != nil {
+		err = errors.Join(err, m.failed)
+	}
 	m.show.close()
 	m.collect()
 	if m.folder != nil {
@@ -139,7 +143,7 @@ type outcome struct {
 	err error
 }
 
-// all does the jobs. The first that cannot be done ends the others.
+// all does the jobs.
 func (m *matrix) all(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -196,13 +200,7 @@ func (m *matrix) ended(ctx context.Context, o outcome) error {
 	j, now := o.job, time.Now()
 	if o.err != nil {
 		m.schedule.end(j, now, 0, false)
-		var fault *harness.FaultError
-		if ctx.Err() == nil && !errors.As(o.err, &fault) && j.again < m.again {
-			m.show.note(j, "could not be done, once more: "+flags.OneLine(o.err))
-			m.schedule.repeat(j)
-			return nil
-		}
-		return fmt.Errorf("%s, %s, seed %d: %w", j.scenario.Name, j.stack.Name(), j.plan.Seed, o.err)
+		return m.undone(ctx, j, o.err)
 	}
 	run := report.Of(j.scenario.Name, o.run, j.scenario.Bounds(o.run))
 	run.Again = j.again
@@ -218,4 +216,24 @@ func (m *matrix) ended(ctx context.Context, o outcome) error {
 		return nil
 	}
 	return errors.Join(m.folder.Add(j.scenario.Name, o.run), m.save(now))
+}
+
+// undone has a job repeated that could not be done. If that does not help, the
+// others go on without it, where what they come to is kept.
+func (m *matrix) undone(ctx context.Context, j *job, err error) error {
+	again := ctx.Err() == nil && !errors.Is(err, errors.ErrUnsupported)
+	if again && j.again < m.again {
+		m.show.note(j, "could not be done, once more: "+flags.OneLine(err))
+		m.schedule.repeat(j)
+		return nil
+	}
+	err = fmt.Errorf("%s, %s, seed %d: %w", j.scenario.Name, j.stack.Name(), j.plan.Seed, err)
+	if !again || m.folder == nil || len(m.runs) == 0 {
+		return err
+	}
+	m.show.note(j, "left out, since it could not be done: "+flags.OneLine(err))
+	if m.failed == nil {
+		m.failed = err
+	}
+	return nil
 }

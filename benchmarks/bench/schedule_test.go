@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/benchmarks/harness"
+	"github.com/holdfast-go/holdfast/benchmarks/report"
 	"github.com/holdfast-go/holdfast/benchmarks/scenario"
 	"github.com/holdfast-go/holdfast/benchmarks/stacks"
 )
@@ -230,5 +233,34 @@ func TestMatrixTakes(t *testing.T) {
 		if r := float64(took) / float64(said); c.factor == 1 && (r < 0.8 || r > 1.25) {
 			t.Errorf("%s: takes %v, said %v", c.name, took, said)
 		}
+	}
+}
+
+// A run that cannot be done is repeated, then left out if anything else is
+// kept; what this system cannot do is not tried twice.
+func TestUndone(t *testing.T) {
+	jobs := jobsOf("-scenario crash -stack holdfast,bare -seeds 1", t)
+	o := &options{again: 1}
+	m := &matrix{options: o, schedule: newSchedule(1, 0, jobs), show: newShow(io.Discard, 2, time.Minute), runs: map[string]report.Run{}}
+	broken := errors.New("broken")
+	try := func(err error) error {
+		j := m.schedule.next(t0)
+		m.schedule.end(j, t0, 0, false)
+		return m.undone(t.Context(), j, err)
+	}
+	if err := try(errors.ErrUnsupported); err == nil {
+		t.Error("not possible here: no error")
+	}
+	if err := try(broken); err != nil || len(m.schedule.queue) != 1 {
+		t.Errorf("first time: %v, %d to do", err, len(m.schedule.queue))
+	}
+	m.runs["other"] = report.Run{}
+	m.folder = &report.Folder{}
+	if err := try(broken); err != nil || !errors.Is(m.failed, broken) || len(m.schedule.queue) != 0 {
+		t.Errorf("second time: %v, %v, %d to do", err, m.failed, len(m.schedule.queue))
+	}
+	m.folder = nil
+	if err := m.undone(t.Context(), jobs[1], broken); !errors.Is(err, broken) {
+		t.Errorf("nothing is kept: %v", err)
 	}
 }

@@ -147,7 +147,9 @@ type Source struct {
 	Interval time.Duration
 
 	// Log hears of new settings (Info), and of a file that is missing or wrong
-	// (Error) while the client keeps those it has. Nil: slog.Default().
+	// (Error) while the client keeps those it has. Nil: slog.Default(). The
+	// client's observers hear the same: beside [resilience.LogEvents], set it to
+	// slog.New(slog.DiscardHandler), or each is logged twice.
 	Log *slog.Logger
 
 	// Clock is nil for the real one, as in resilience.Config.
