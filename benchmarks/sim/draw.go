@@ -17,6 +17,8 @@ const (
 	aboutHealthyErrors
 	aboutBurst
 	aboutLoss
+	aboutLag
+	aboutOverrun
 )
 
 // hash mixes words into 64 bits that look random (the finalizer of

@@ -14,6 +14,7 @@ import (
 type replay struct {
 	plan     harness.Plan // with defaults and seed
 	requests []request    // in the order in which they are due
+	lag      lag          // the machine's
 }
 
 // request is one that was made.
@@ -43,6 +44,7 @@ func (r *replay) fill(c *call) {
 // luck draws what becomes of a job.
 func (r *replay) luck(j *job) time.Duration {
 	x := &r.requests[j.call.id]
+	late := r.lag.overrun(uniform(j.node.w.draw(aboutOverrun, j)))
 	var ill *harness.Illness
 	if n := j.node; n.illOf != 0 {
 		ill = &harness.Illness{Errors: n.ill.errors, Lose: n.ill.lose}
@@ -54,7 +56,7 @@ func (r *replay) luck(j *job) time.Duration {
 	}
 	work, fails, after, loses := r.plan.Service.Luck(harness.Request{Route: x.Route, ID: x.ID, Attempt: j.number}, nodeName(j.node.index), ill)
 	j.fate = fateOf(fails, after, loses, j.node.ill.silent)
-	return work
+	return work + late
 }
 
 func fateOf(fails, after, loses, silent bool) fate {

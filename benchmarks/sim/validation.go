@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +31,18 @@ type Comparison struct {
 	Metric    string          `json:"metric"`
 	Runs      int             `json:"runs"`      // measured, valid
 	Measured  report.Interval `json:"measured"`  // their median
-	Simulated report.Interval `json:"simulated"` // the median of the runs, each the median of its seeds; from the 5th to the 95th percentile of all
+	Simulated report.Interval `json:"simulated"` // the median of the runs, each the median of its seeds; and where the median of as many runs is that are simulated once, in 95 % of the cases
 	Never     [2]float64      `json:"never"`     // share of the runs in which it did not happen: as measured, and in most of their simulations
 	Agrees    bool            `json:"agrees"`    // within 15 %, or within the interval of what was measured
+	Chance    float64         `json:"chance"`    // how often as many runs that are simulated once would be as far off as those measured, to either side
 }
+
+// Differs reports whether the figures do not agree, and chance does not
+// explain it.
+func (c *Comparison) Differs() bool { return !c.Agrees && c.Chance < mostChance }
+
+// mostChance is the chance of a difference from which it says nothing.
+const mostChance = 0.05
 
 // tolerance is how far a simulated figure may be from the measured one.
 const tolerance = 0.15
@@ -67,7 +76,8 @@ var simulated = map[string]struct {
 // simulated, with that many seeds, so many runs at a time. The requests and the
 // luck at the instances are those of the run; a seed is the clients'. What an attempt
 // takes besides its service (System.Wire) is what it took in the warm-up of
-// that run, when nothing had happened yet; the steps are done when they were.
+// that run, when nothing had happened yet; the steps are done when they were; and
+// the machine is as late as that run says it was.
 func Check(s *report.Summary, seeds, workers int) (*Validation, error) {
 	v := &Validation{SchemaVersion: 1, Environment: s.Environment, Seeds: seeds}
 	for _, sc := range s.Scenarios {
@@ -136,6 +146,7 @@ func asMeasured(sc report.Scenario, r *report.Run, keyed bool) System {
 	s := FromPlan(sc.Name, p, keyed)
 	p.Seed, p.Service.Seed = r.Seed, r.Seed
 	s.replay = newReplay(p)
+	s.replay.lag = lagOf(r.Load)
 	return s
 }
 
@@ -158,42 +169,77 @@ func (s *System) fitWire(measured map[string]float64) error {
 
 func (v *Validation) compare(scenario, stack string, runs []*report.Run, results []*Result) {
 	for _, c := range compared {
-		var measured, simulated, medians []float64
+		var measured, medians []float64           // where it happened
+		var all []float64                         // measured
+		simulated := make([][]float64, len(runs)) // by run
 		for i, r := range runs {
-			if x, ok := c.value(r.Metrics); ok {
+			x, ok := c.value(r.Metrics)
+			if ok {
 				measured = append(measured, x)
 			}
+			all = append(all, orNever(x, ok))
 			var of []float64
 			for _, r := range results[i*v.Seeds : (i+1)*v.Seeds] {
-				if x, ok := c.value(r.Metrics); ok {
+				x, ok := c.value(r.Metrics)
+				if ok {
 					of = append(of, x)
 				}
+				simulated[i] = append(simulated[i], orNever(x, ok))
 			}
-			if simulated = append(simulated, of...); 2*len(of) > v.Seeds {
+			if 2*len(of) > v.Seeds {
 				medians = append(medians, report.MedianOf(of).Value)
 			}
 		}
 		row := Comparison{
 			Scenario: scenario, Stack: stack, Metric: c.name, Runs: len(runs),
-			Measured: report.MedianOf(measured), Simulated: rangeOf(report.MedianOf(medians).Value, simulated),
+			Measured: report.MedianOf(measured), Simulated: report.MedianOf(medians),
 			Never: [2]float64{1 - float64(len(measured))/float64(len(runs)), 1 - float64(len(medians))/float64(len(runs))},
 		}
 		if row.Never == [2]float64{1, 1} { // it never happens, nor should it
 			continue
 		}
+		s := &row.Simulated
+		s.Low, s.High, row.Chance = predict(simulated, report.MedianOf(all).Value)
+		s.Cover = .95
 		row.Agrees = row.agree()
 		v.Rows = append(v.Rows, row)
 	}
 }
 
-// rangeOf is an interval that nine in ten are in.
-func rangeOf(value float64, list []float64) report.Interval {
-	if len(list) == 0 {
-		return report.Interval{}
+// later is when what never happens does: later than all, with a mean.
+const later = math.MaxFloat64 / 4
+
+func orNever(x float64, ok bool) float64 {
+	if !ok {
+		return later
 	}
-	slices.Sort(list)
-	at := func(q float64) float64 { return list[int(q*float64(len(list)-1)+.5)] }
-	return report.Interval{Value: value, Low: at(.05), High: at(.95), Cover: .9}
+	return x
+}
+
+// predict tells what the simulation says of the median of runs that are made
+// once each, as those were that were measured: the interval that it is in in
+// 95 % of the cases, and how often it is as far off as the measured median, to
+// either side. So it takes account of chance in both, and of how few the runs
+// are, whatever the figure is: shares of a few failures too.
+func predict(simulated [][]float64, measured float64) (low, high, chance float64) {
+	const draws = 4000
+	rng := rand.New(rand.NewPCG(1, 2))
+	once, medians := make([]float64, len(simulated)), make([]float64, draws)
+	below, above := 0, 0
+	for i := range medians {
+		for k, of := range simulated {
+			once[k] = of[rng.IntN(len(of))]
+		}
+		medians[i] = report.MedianOf(once).Value
+		if medians[i] <= measured {
+			below++
+		}
+		if medians[i] >= measured {
+			above++
+		}
+	}
+	slices.Sort(medians)
+	return medians[draws/40], medians[draws-1-draws/40], min(1, 2*float64(min(below, above))/draws)
 }
 
 func (c *Comparison) agree() bool {
@@ -204,10 +250,10 @@ func (c *Comparison) agree() bool {
 	return math.Abs(s.Value-m.Value) <= tolerance*m.Value || m.Cover > 0 && s.Value >= m.Low && s.Value <= m.High
 }
 
-// Disagree returns the rows that do not agree.
+// Disagree returns the rows that differ by more than chance explains.
 func (v *Validation) Disagree() (list []Comparison) {
 	for _, r := range v.Rows {
-		if !r.Agrees {
+		if r.Differs() {
 			list = append(list, r)
 		}
 	}
@@ -217,16 +263,24 @@ func (v *Validation) Disagree() (list []Comparison) {
 // WriteMarkdown writes the table. command is what made it.
 func (v *Validation) WriteMarkdown(w io.Writer, command string) error {
 	var b strings.Builder
-	off := v.Disagree()
+	agree := 0
+	for _, r := range v.Rows {
+		if r.Agrees {
+			agree++
+		}
+	}
+	differ := len(v.Disagree())
 	e := v.Environment
 	fmt.Fprintf(&b, "# Simulated and measured\n\nMade by `%s`; do not edit. Measured by `%s` on %s/%s, %d processors, %s, %s.\n\n",
 		command, strings.Join(e.Command, " "), e.OS, e.Arch, e.CPUs, e.Go, e.Time.Format(time.DateOnly))
-	fmt.Fprintf(&b, "%d of %d figures agree: the simulated median is within %.0f %% of the measured one, or within its interval.\n\n",
-		len(v.Rows)-len(off), len(v.Rows), 100*tolerance)
+	fmt.Fprintf(&b, "%d of %d figures agree: the simulated median is within %.0f %% of the measured one, or within its interval. "+
+		"Of the others chance explains %d: simulated as often as measured, the median would be as far off in %.0f %% of the cases or more. %d differ.\n\n",
+		agree, len(v.Rows), 100*tolerance, len(v.Rows)-agree-differ, 100*mostChance, differ)
 	fmt.Fprintf(&b, "- Measured: the median of the valid runs and its interval (as in `holdfast bench report`).\n"+
-		"- Simulated: the median of these runs, each the median of %d seeds, and what nine in ten of all are in.\n"+
-		"- The requests are the same, and what chance holds for each attempt at each node; a seed is the luck of the clients.\n"+
+		"- Simulated: the median of these runs, each the median of %d seeds; and the interval that the median of as many runs is in, each simulated once, in 95 %% of the cases.\n"+
+		"- The requests are the same, and what chance holds for each attempt at each node; a seed is the luck of the clients, and of the machine.\n"+
 		"- Fitted is one thing, what an attempt takes besides its service: it is taken from the warm-up, before anything happens.\n"+
+		"- How late the machine was is the run's own account: how late its requests went out, by how much its service times were overdrawn.\n"+
 		"- \"never\": in most runs it did not happen.\n\n", v.Seeds)
 	scenario := ""
 	for _, r := range v.Rows {
@@ -235,8 +289,11 @@ func (v *Validation) WriteMarkdown(w io.Writer, command string) error {
 			fmt.Fprintf(&b, "\n## %s\n\n| stack | figure | runs | measured | simulated | difference | |\n|---|---|---|---|---|---|---|\n", scenario)
 		}
 		verdict := "agrees"
-		if !r.Agrees {
+		switch {
+		case r.Differs():
 			verdict = "**differs**"
+		case !r.Agrees:
+			verdict = fmt.Sprintf("chance (%.0f %%)", 100*r.Chance)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s |\n", r.Stack, r.Metric, r.Runs,
 			r.text(r.Measured, r.Never[0]), r.text(r.Simulated, r.Never[1]), r.difference(), verdict)
@@ -257,6 +314,8 @@ func (c *Comparison) text(i report.Interval, never float64) string {
 	}
 	f := func(x float64) string {
 		switch {
+		case x >= later/2: // in the middle between it and a time, too
+			return "never"
 		case c.Metric == "failedShare":
 			return fmt.Sprintf("%.3f %%", 100*x)
 		case c.Metric == "amplification":

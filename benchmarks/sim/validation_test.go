@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/holdfast-go/holdfast/benchmarks/harness"
 	"github.com/holdfast-go/holdfast/benchmarks/report"
 	"github.com/holdfast-go/holdfast/benchmarks/scenario"
 )
@@ -90,5 +92,61 @@ func TestReplay(t *testing.T) {
 	}
 	if one.Requests != n || one.Failed == 0 || one.Failed != two.Failed || one.P99Ms != two.P99Ms {
 		t.Errorf("%+v and %+v: want %d requests, and the same with any seed", one.Metrics, two.Metrics, n)
+	}
+}
+
+// A difference is chance where runs that are simulated once differ as much.
+func TestPredict(t *testing.T) {
+	one := []float64{0, 0, 0, 0, 1, 1, 1, 2, 2, 3}
+	never := orNever(0, false)
+	for _, c := range []struct {
+		name      string
+		simulated [][]float64
+		measured  float64
+		from, to  float64 // the chance
+		low, high float64
+	}{
+		{"one run without a failure, as four in ten are", [][]float64{one}, 0, .7, .9, 0, 3},
+		{"five of them", [][]float64{one, one, one, one, one}, 0, .5, .7, 0, 2}, // 10·.4³·.6² + 5·.4⁴·.6 + .4⁵ = .32
+		{"more failures than any has", [][]float64{one, one, one}, 4, 0, 0, 0, 3},
+		{"always the same, and that", [][]float64{{7, 7}, {7, 7}}, 7, 1, 1, 7, 7},
+		{"another", [][]float64{{7, 7}, {7, 7}}, 7.1, 0, 0, 7, 7},
+		{"it happened, as in half of them", [][]float64{{5, never}}, 5, .9, 1, 5, never},
+		{"it never happened, and it always does", [][]float64{{5, 6}}, never, 0, 0, 5, 6},
+	} {
+		low, high, chance := predict(c.simulated, c.measured)
+		if chance < c.from || chance > c.to || low != c.low || high != c.high {
+			t.Errorf("%s: %v (%v to %v), want %v to %v (%v to %v)", c.name, chance, low, high, c.from, c.to, c.low, c.high)
+		}
+	}
+}
+
+// A machine that is late makes requests late by what it says.
+func TestLag(t *testing.T) {
+	l := lagOf(harness.LoadQuality{LagP50Ms: 1, LagP99Ms: 5, LagMaxMs: 8, LateP99Ms: 3})
+	for p, want := range map[float64]time.Duration{.25: time.Millisecond / 2, .5: time.Millisecond, .99: 5 * time.Millisecond, .99999: 8 * time.Millisecond} {
+		if got := l.behind(p); (got - want).Abs() > time.Microsecond {
+			t.Errorf("%v of the requests: %v late, want %v", p, got, want)
+		}
+	}
+	if got := l.overrun(.99); (got - 3*time.Millisecond).Abs() > time.Microsecond {
+		t.Errorf("services: %v late, want 3ms", got)
+	}
+	if none := (&lag{}); none.behind(.999) != 0 || none.overrun(.999) != 0 {
+		t.Error("a machine that is in time is late")
+	}
+
+	plan := scenarioNamed(t, "crash").Plan(scenario.Quick).WithDefaults()
+	plan.Seed, plan.Service.Seed = 3, 3
+	sys := FromPlan("crash", plan, false)
+	sys.replay, sys.Faults = newReplay(plan), nil
+	before := mustRun(t, sys, 1)
+	sys.replay.lag = l
+	after := mustRun(t, sys, 1)
+	if d := after.P50Ms - before.P50Ms; d < 1 || d > 3 {
+		t.Errorf("the median is %v ms later, want about 1.5", d)
+	}
+	if d := after.P99Ms - before.P99Ms; d < 1 || d > 8 || after.Requests != before.Requests {
+		t.Errorf("p99 is %v ms later, want some: %+v, %+v", d, before.Metrics, after.Metrics)
 	}
 }

@@ -174,6 +174,12 @@ func (w *world) arrival() {
 	}
 	w.m.due(c)
 	w.next()
+	if r := w.sys.replay; r != nil {
+		if late := r.lag.behind(uniform(hash(w.seed, aboutLag, c.id))); late > 0 {
+			w.clk.AfterFunc(late, func() { w.clk.Go(c.run) })
+			return
+		}
+	}
 	w.clk.Go(c.run)
 }
 

@@ -60,8 +60,9 @@ Flags:
   -html FILE        write a page with the charts, which needs nothing else
   -svg FILE         write the timelines as one picture
   -validate DIR     results of holdfast bench: simulate what was measured, with -seeds of
-                    each run (default 10), and print a table of the two; exit 1 if a figure
-                    differs by more than 15 % and is not within its interval
+                    each run (default 20), and print a table of the two; exit 1 if a figure
+                    differs by more than 15 %, is not within its interval, and chance does
+                    not explain it either
   -o FILE           where -validate writes the table (default: standard output)
 
 Exit codes: 0 done, 1 a figure of -validate differs, 2 usage or configuration,
@@ -115,7 +116,7 @@ func parseSim(args []string) (*simOptions, error) {
 	}
 	if o.seeds == 0 {
 		if o.seeds = 1; o.validate != "" {
-			o.seeds = 10
+			o.seeds = 20
 		}
 	}
 	return o, nil
