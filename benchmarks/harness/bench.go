@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -27,7 +28,8 @@ type BenchConfig struct {
 type Done struct {
 	Step
 	Begin time.Duration // from the beginning of the load
-	End   time.Duration // it is certain to have taken effect
+	First time.Duration // it is certain to have taken effect on one of its instances
+	End   time.Duration // and on all
 }
 
 // Run is what was seen of one run of a [Plan]: by the load generators (Shots),
@@ -286,11 +288,17 @@ func (b *bench) perform(ctx context.Context) error {
 		if err := until(ctx, b.run.Start.Add(s.At)); err != nil {
 			return err
 		}
-		begin := time.Now()
-		if err := b.each(s.Nodes, func(n *instance) error { return b.deed(ctx, s, n) }); err != nil {
+		done := Done{Step: s, Begin: b.run.At(time.Now())}
+		var first sync.Once
+		err := b.each(s.Nodes, func(n *instance) error {
+			err := b.deed(ctx, s, n)
+			first.Do(func() { done.First = b.run.At(time.Now()) })
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		done := Done{s, b.run.At(begin), b.run.At(time.Now())}
+		done.End = b.run.At(time.Now())
 		b.run.Steps = append(b.run.Steps, done)
 		if s.Do == DoCut {
 			if err := b.each(s.Nodes, func(n *instance) error { return b.silent(s, n) }); err != nil {

@@ -98,6 +98,19 @@ func (r *Run) WorkedMs(percent float64) float64 {
 	return quantileMs(h, percent)
 }
 
+// Back is when the first of the instances that a step starts is back: when it
+// said so, or an attempt had arrived there.
+func (r *Run) Back(step int) time.Duration {
+	d := &r.Steps[step]
+	back := max(d.Begin, d.First)
+	for _, rec := range r.Records {
+		if at := r.At(rec.At); rec.Kind == Begun && at >= d.Begin {
+			back = min(back, at)
+		}
+	}
+	return back
+}
+
 // deaths corrects when instances died by themselves: not when they were told
 // to, but right after the last thing that they wrote, a moment before we
 // noticed.

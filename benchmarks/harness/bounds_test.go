@@ -149,3 +149,21 @@ func TestDeaths(t *testing.T) {
 		t.Errorf("another step begins at %v", got)
 	}
 }
+
+// An outage is over when the first instance says so, or has been asked.
+func TestBack(t *testing.T) {
+	s := newScripted()
+	s.did(DoKill, 4000, 4010, nil)
+	s.did(DoStart, 7000, 7900, nil)
+	s.record(Begun, "g1", "hello-2", 3995)
+	for first, want := range map[int]int{0: 7000, 7600: 7600} {
+		s.Steps[1].First = time.Duration(first) * time.Millisecond
+		if got := s.Back(1); got != time.Duration(want)*time.Millisecond {
+			t.Errorf("first at %d: back after %v, want %d ms", first, got, want)
+		}
+	}
+	s.record(Begun, "g2", "hello-3", 7550)
+	if got := s.Back(1); got != 7550*time.Millisecond {
+		t.Errorf("back after %v, want 7.55s", got)
+	}
+}

@@ -30,7 +30,7 @@ func (s scripted) did(do Deed, begin, end int, change func(*Step)) {
 	if change != nil {
 		change(&step)
 	}
-	s.Steps = append(s.Steps, Done{step, time.Duration(begin) * time.Millisecond, time.Duration(end) * time.Millisecond})
+	s.Steps = append(s.Steps, Done{Step: step, Begin: time.Duration(begin) * time.Millisecond, End: time.Duration(end) * time.Millisecond})
 }
 
 func (s scripted) shot(id string, route Route, due, done int, ok bool) {
