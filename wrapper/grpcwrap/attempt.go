@@ -27,6 +27,7 @@ type attempt struct {
 	stream *stream                 // nil: unary
 	held   selector.Held           // of a stream: the node is busy until it ends
 	phase  atomic.Uint32
+	direct bool // it goes out at once or not at all: nothing to cut
 
 	mu      sync.Mutex
 	life    <-chan struct{} // of gRPC's own stream, by which it is known again
@@ -66,10 +67,15 @@ func (a *attempt) Value(key any) any {
 }
 
 // bind gives the attempt its context, and the timeout something to cut. A
-// unary call's ends before the caller's does.
+// unary call's ends before the caller's does. A context of its own costs five
+// allocations, which an attempt does without that must not be cut once it is
+// sent, and has a connection to be sent on.
 func (a *attempt) bind(ctx context.Context, call *resilience.Call) {
 	a.Context = ctx
-	if call.Bounded() && !call.Last() {
+	if !call.Bounded() || call.Last() {
+		return
+	}
+	if a.direct = !a.mayRepeat() && a.c.connected(a.node); !a.direct {
 		a.Context, a.cancel = context.WithCancelCause(ctx)
 		call.CutBy(a)
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // BenchmarkGRPC is a unary call over loopback to three nodes, by a bare
-// ClientConn (round_robin), with default settings, and without attempt
-// timeouts:
+// ClientConn (round_robin), with default settings, of a method that must not be
+// repeated, and without attempt timeouts:
 //
 //	go test -run '^$' -bench GRPC/p50 -benchtime 20000x -count 5 .
 //
@@ -55,7 +55,7 @@ func ways(b *testing.B, deadline bool, addrs []string) []overhead.Way {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = bare.Close() })
-	way := func(name string, cc grpc.ClientConnInterface) overhead.Way {
+	way := func(name, method string, cc grpc.ClientConnInterface) overhead.Way {
 		in, out := wrapperspb.String("in"), new(wrapperspb.StringValue)
 		return overhead.Way{Name: name, Do: func(b *testing.B) {
 			ctx := context.Background()
@@ -64,21 +64,21 @@ func ways(b *testing.B, deadline bool, addrs []string) []overhead.Way {
 				ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()
 			}
-			if err := cc.Invoke(ctx, get, in, out); err != nil {
+			if err := cc.Invoke(ctx, method, in, out); err != nil {
 				b.Fatal(err)
 			}
 		}}
 	}
 	cut, uncut := grpcwrap.Config{}, grpcwrap.Config{}
 	uncut.Settings.AttemptTimeout = -1
-	all := []overhead.Way{way("bare", bare)}
+	all := []overhead.Way{way("bare", get, bare)}
 	for _, w := range []struct {
-		name string
-		cfg  grpcwrap.Config
-	}{{"holdfast", cut}, {"holdfast-uncut", uncut}} {
+		name, method string
+		cfg          grpcwrap.Config
+	}{{"holdfast", get, cut}, {"holdfast-unrepeatable", post, cut}, {"holdfast-uncut", get, uncut}} {
 		c := dial(b, w.cfg, addrs...)
 		c.connected(b, len(addrs))
-		all = append(all, way(w.name, c))
+		all = append(all, way(w.name, w.method, c))
 	}
 	return all
 }

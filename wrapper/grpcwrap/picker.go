@@ -4,6 +4,8 @@ import (
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/holdfast-go/holdfast/selector"
 )
 
 // picker hands out the connection to the node that the call has chosen.
@@ -39,10 +41,22 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		return none, a.refuse(errGone, true)
 	case now.err != nil:
 		return none, a.refuse(status.Errorf(codes.Unavailable, "no connection to %s: %v", a.node, now.err), false)
+	case !now.ready && a.direct: // the connection was lost just now
+		return none, a.refuse(errGone, true)
 	case !now.ready:
 		return none, balancer.ErrNoSubConnAvailable // there will be another picker
 	case !a.sends():
 		return none, errCut
 	}
 	return balancer.PickResult{SubConn: sub.sc, Done: endOf(a), Metadata: a.tells}, nil
+}
+
+// connected reports whether there is a connection to the node.
+func (c *Client) connected(n *selector.Node) bool {
+	subs := c.pick.Load()
+	if subs == nil {
+		return false
+	}
+	sub := (*subs)[n.ID]
+	return sub != nil && sub.shows.Load().ready
 }
