@@ -254,6 +254,16 @@ func (g *group) far() (list []string, bounded int) {
 	return list, bounded
 }
 
+// price is what another stack paid for fewer failures: what it carried out
+// more than once.
+func (m *markdown) price(g *group, other, key string) string {
+	mine, paid := MedianOf(g.values("duplicated")).Value, MedianOf(m.group(g.Scenario, other).values("duplicated")).Value
+	if key != "failed" || paid <= mine {
+		return ""
+	}
+	return fmt.Sprintf(" (with %s duplicated)", brief(paid))
+}
+
 // standing is how a stack's metric is beside the others', and who is better
 // beyond the intervals.
 func (m *markdown) standing(g *group, key string) (how string, before []string) {
@@ -268,9 +278,9 @@ func (m *markdown) standing(g *group, key string) (how string, before []string) 
 		if other.Value < mine.Value && how == "first" {
 			how = "level"
 		}
-		if other.High < mine.Low {
+		if mine.Cover > 0 && other.Cover > 0 && other.High < mine.Low {
 			how = "behind"
-			before = append(before, fmt.Sprintf("%s %s", st.Name, brief(other.Value)))
+			before = append(before, fmt.Sprintf("%s %s%s", st.Name, brief(other.Value), m.price(g, st.Name, key)))
 		}
 	}
 	return how, before

@@ -9,7 +9,7 @@ import (
 // bound, and first, level or behind by the runs' intervals.
 func TestMarkdown(t *testing.T) {
 	m := &made{Summary{
-		Seeds: []uint64{1, 2, 3}, Scenarios: []Scenario{{Name: "crash"}, {Name: "hang"}, {Name: "storm"}},
+		Seeds: []uint64{1, 2, 3}, Scenarios: []Scenario{{Name: "crash"}, {Name: "hang"}, {Name: "sparse"}, {Name: "storm"}},
 		Stacks:      []Stack{{Name: "holdfast"}, {Name: "bare"}, {Name: "other"}},
 		Environment: Environment{OS: "linux", Arch: "amd64", CPUs: 2, Go: "go1.26", Command: []string{"/tmp/x/holdfast", "bench", "run", "-out", "matrix"}},
 		TookMs:      90_000,
@@ -20,6 +20,13 @@ func TestMarkdown(t *testing.T) {
 	m.add("hang", "holdfast", 6, 7, 8) // beyond the bound
 	m.add("hang", "bare", 0, 5, 5)     // better beyond the intervals
 	m.add("hang", "other", 7, 7, 7)
+	m.add("sparse", "holdfast", 4)
+	m.add("sparse", "bare", 1) // one run is no interval
+	for i := range m.Runs {
+		if r := &m.Runs[i]; r.Scenario == "hang" && r.Stack == "bare" {
+			r.Metrics.Duplicated = 2
+		}
+	}
 	m.addInvalid("storm", "holdfast")
 	var b strings.Builder
 	if err := WriteMarkdown(&b, &m.Summary, "matrix"); err != nil {
@@ -27,16 +34,16 @@ func TestMarkdown(t *testing.T) {
 	}
 	text := b.String()
 	for _, want := range []string{
-		"3 scenarios with 3 stacks and 3 seeds: full pace. On linux/amd64 with 2 CPUs (kernel –, go1.26)", "it took 2 minutes",
+		"4 scenarios with 3 stacks and 3 seeds: full pace. On linux/amd64 with 2 CPUs (kernel –, go1.26)", "it took 2 minutes",
 		"\nholdfast bench run -out matrix\n",
-		"1 of 19 runs are invalid, since the machine could not keep up with them, and have no figures: storm/holdfast 1.",
-		"Of 27 runs 8 have not been made",
+		"1 of 21 runs are invalid, since the machine could not keep up with them, and have no figures: storm/holdfast 1.",
+		"Of 36 runs 15 have not been made",
 		"## Failed requests, of 1000 to 1000 a run\n\n| | holdfast | bare | other |\n|---|--:|--:|--:|\n" +
-			"| crash | 5 (4) | 31 | 4 |\n| hang | 7 (4) | 5 | 7 |\n| storm | – | – | – |\n",
+			"| crash | 5 (4) | 31 | 4 |\n| hang | 7 (4) | 5 | 7 |\n| sparse | 4 (4) | 1 | – |\n| storm | – | – | – |\n",
 		"| crash | 50 | 310 | 40 |",
-		"### holdfast\n\n1 of 2 figures with a bound are within 1.25 × of it; first or level in 4 of 6 comparisons.\n",
-		"| crash | yes | level | first | level |\n| hang | 0 of 1 | behind | first | behind |\n| storm | – | – | – | – |\n",
-		"- `hang`: failed 7, the bound is 4 (1.75 ×); failed 7 is behind bare 5; p99Ms 70 is behind bare 50\n- `storm`: no valid run\n",
+		"### holdfast\n\n2 of 3 figures with a bound are within 1.25 × of it; first or level in 7 of 9 comparisons.\n",
+		"| crash | yes | level | first | level |\n| hang | 0 of 1 | behind | first | behind |\n| sparse | yes | level | first | level |\n| storm | – | – | – | – |\n",
+		"- `hang`: failed 7, the bound is 4 (1.75 ×); failed 7 is behind bare 5 (with 2 duplicated); p99Ms 70 is behind bare 50\n- `storm`: no valid run\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
