@@ -18,7 +18,6 @@ import (
 	"github.com/holdfast-go/holdfast/benchmarks/sim"
 	"github.com/holdfast-go/holdfast/benchmarks/trace"
 	"github.com/holdfast-go/holdfast/resilience"
-	recorded "github.com/holdfast-go/holdfast/resilience/trace"
 	"github.com/holdfast-go/holdfast/retry"
 )
 
@@ -32,6 +31,7 @@ var acceptanceSeeds []byte
 type Acceptance struct {
 	Calls   float64       // healthy attempts of each client in each system, or a few more. Default 600 000
 	Workers int           // runs at a time. Default: the processors
+	Formula bool          // the thresholds are the formula's, not refined by simulation
 	Systems []uint64      // seeds of the systems. Default: those of acceptance.json
 	Done    func(Verdict) // if not nil, is told of each system as it is done
 }
@@ -61,6 +61,7 @@ type Verdict struct {
 	Beaten   string                      `json:"beatenBy,omitempty"`       // the same settings with nodes in turn, which all peers have: thresholds are compared, not the choice of nodes
 	Behind   string                      `json:"beatenByChoice,omitempty"` // the settings with two random choices, with which the k-th call of a node comes at random
 	Err      string                      `json:"error,omitempty"`          // there was no recommendation
+	Refined  *Refined                    `json:"refined,omitempty"`        // how its thresholds were found
 }
 
 // generated is a system that nobody has described: the recommender sees what
@@ -106,23 +107,8 @@ func generate(seed uint64) generated {
 // recordedCalls is how many attempts the recommender sees.
 const recordedCalls = 60_000
 
-// record runs the system, healthy, with default settings, and returns what its
-// clients recorded.
-func (g generated) record(seed uint64) (*trace.Set, error) {
-	s := g.sys
-	s.Warm, s.Fault, s.Recover = span(recordedCalls/s.Rate), time.Millisecond, time.Millisecond
-	var list []recorded.Record
-	_, err := sim.Watch(s, seed, func(client int) resilience.Observer {
-		name := fmt.Sprint("client-", client)
-		return resilience.ObserverFunc(func(e resilience.Event) {
-			if x, ok := recorded.Of(e); ok {
-				x.Client = name
-				list = append(list, x)
-			}
-		})
-	})
-	return trace.Of(list), err
-}
+// record is what the system's clients record.
+func (g generated) record(seed uint64) (*trace.Set, error) { return recordOf(g.sys, seed) }
 
 // Accept runs the experiment: each system is recorded, tuned from the record,
 // and run with the recommended settings and the peers' defaults.
@@ -161,6 +147,12 @@ func accept(ctx context.Context, seed uint64, a Acceptance) (Verdict, error) {
 		v.Err = err.Error()
 		return v, nil
 	}
+	if !a.Formula {
+		if err := r.Refine(ctx, Runs{Workers: a.Workers}); err != nil {
+			return v, err
+		}
+	}
+	v.Refined = r.Refined
 	v.Settings, v.Promised = r.Settings.Ejection, r.Promise.Time.P99
 	s := g.sys
 	fault := 2.5 * float64(v.Promised)
@@ -257,5 +249,13 @@ func PrintVerdicts(w io.Writer, list []Verdict) error {
 		fmt.Fprintf(t, "%d\t%d (%.1f)\t%.3g\t%s / %s\t%s\t%s / %s\t%s%s\t%s\n", v.Seed, own.False, v.Allowed, own.Healthy,
 			seconds(v.Promised), seconds(own.P99), percent(round(own.Within, 4)), seconds(own.P50), seconds(v.Rows[1].P50), peer, behind, v.What)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, `
+A peer's defaults dominate if they are at least as good in false ejections and
+in the median time to eject (nodes in turn, as all peers take them), and one of
+the differences is more than chance explains at 95 %: of the counts by the
+binomial test given their sum, of the medians by their standard errors.`)
+	return err
 }

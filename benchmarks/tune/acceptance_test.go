@@ -6,12 +6,12 @@ import (
 )
 
 // The recommender keeps its promises on systems that it was not built with:
-// here on a few calls, so that the systems are judged together; in full by
+// here by formula alone and on a few calls, so that the systems are judged together; in full by
 // go run ./benchmarks/cmd/acceptance.
 func TestAcceptance(t *testing.T) {
-	a := Acceptance{Calls: 15_000}
+	a := Acceptance{Calls: 15_000, Formula: true, Systems: []uint64{401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414}}
 	if testing.Short() {
-		a = Acceptance{Calls: 10_000, Systems: []uint64{401, 409}}
+		a = Acceptance{Calls: 10_000, Formula: true, Systems: []uint64{401, 409}}
 	}
 	list, err := Accept(t.Context(), a)
 	if err != nil {
@@ -56,18 +56,21 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %q", name, missed)
 		}
 	}
-	own := Row{Name: "own", P50: 2, Million: 5}
+	own := Row{Name: "own", P50: 2, P50Error: .1, Million: 5, False: 50, Healthy: 1e7}
 	for _, o := range []struct {
 		row   Row
 		beats bool
 	}{
-		{Row{Name: "gobreaker", P50: 1, Million: 5}, true},
-		{Row{Name: "gobreaker", P50: 2, Million: 4}, true},
-		{Row{Name: "gobreaker", P50: 2, Million: 5}, false},
-		{Row{Name: "gobreaker", P50: 1, Million: 6}, false},
+		{Row{Name: "gobreaker", P50: 1, Million: 5, False: 50}, true},
+		{Row{Name: "gobreaker", P50: 1.9, Million: 5, False: 50}, false}, // chance
+		{Row{Name: "gobreaker", P50: 2, Million: 2, False: 20}, true},
+		{Row{Name: "gobreaker", P50: 2, Million: 4, False: 40}, false}, // chance
+		{Row{Name: "gobreaker", P50: 2, Million: 5, False: 50}, false},
+		{Row{Name: "gobreaker", P50: 1, Million: 6, False: 60}, false},
 		{Row{Name: "gobreaker", P50: inf(), Million: 0}, false},
 		{Row{Name: present, P50: 1, Million: 1}, false},
 	} {
+		o.row.Healthy = 1e7
 		if got := dominatedBy(own, []Row{own, o.row}) != ""; got != o.beats {
 			t.Errorf("%+v: %v", o.row, got)
 		}

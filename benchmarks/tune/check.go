@@ -50,9 +50,10 @@ type Row struct {
 	Ejected   int     `json:"ejected"`              // of these, it ejected it
 	P50       Number  `json:"p50Seconds"`
 	P99       Number  `json:"p99Seconds"`
-	Within    float64 `json:"within"` // share that ejected it within the promise's p99
-	Failed    float64 `json:"failed"` // share of the calls
-	LatencyMs float64 `json:"p99Ms"`  // of calls in the fault, the median of the runs
+	P50Error  float64 `json:"p50ErrorSeconds"` // standard error of the median
+	Within    float64 `json:"within"`          // share that ejected it within the promise's p99
+	Failed    float64 `json:"failed"`          // share of the calls
+	LatencyMs float64 `json:"p99Ms"`           // of calls in the fault, the median of the runs
 
 	DominatedBy string `json:"dominatedBy,omitempty"`
 }
@@ -169,20 +170,55 @@ func (r *Recommendation) Check(ctx context.Context, runs Runs) (*Check, error) {
 	return c, nil
 }
 
-// dominatedBy is a peer that is at least as good in both, and better in one:
-// false ejections, and the time to eject, which is the median as everywhere in
-// the benchmarks. A setting that does not eject is not better for having no false
-// ejections.
+// dominatedBy is a peer that is at least as good in both, and better in one for
+// sure (95 %): false ejections, and the time to eject, which is the median as
+// everywhere in the benchmarks. A setting that does not eject is not better for
+// having no false ejections.
 func dominatedBy(row Row, all []Row) string {
 	for _, o := range all {
 		if o.Name == row.Name || !slices.Contains(fivePeers, o.Name) || math.IsInf(float64(o.P50), 0) {
 			continue
 		}
-		if o.Million <= row.Million && o.P50 <= row.P50 && (o.Million < row.Million || o.P50 < row.P50) {
+		if o.Million <= row.Million && o.P50 <= row.P50 && (fewer(o, row) || quicker(o, row)) {
 			return o.Name
 		}
 	}
 	return ""
+}
+
+// z975 is of the normal distribution, two-sided 95 %.
+const z975 = 1.96
+
+// quicker reports whether the medians differ by more than chance explains.
+func quicker(a, b Row) bool {
+	return float64(b.P50-a.P50) > z975*math.Hypot(a.P50Error, b.P50Error)
+}
+
+// fewer reports whether a has fewer false ejections in its calls than chance
+// explains: given their sum, those of a are binomial if the rates are the same.
+func fewer(a, b Row) bool {
+	n, share := a.False+b.False, a.Healthy/max(a.Healthy+b.Healthy, 1)
+	p, term := 0., math.Pow(1-share, float64(n))
+	for k := 0; k <= a.False; k++ {
+		p += term
+		term *= float64(n-k) / float64(k+1) * share / (1 - share)
+	}
+	return a.Million < b.Million && p < .025
+}
+
+// medianError is the standard error of a median: half of what lies between the
+// order statistics that are one standard deviation of a rank off.
+func medianError(list []float64) float64 {
+	n := float64(len(list))
+	if n == 0 {
+		return 0
+	}
+	by := .5 / math.Sqrt(n)
+	low, high := share(list, max(.5-by, 0)), share(list, min(.5+by, 1))
+	if math.IsInf(high, 0) {
+		return 0
+	}
+	return (high - low) / 2
 }
 
 // rowOf sums up runs of a system whose node 0 is ill from Warm to the end.
@@ -216,6 +252,7 @@ func rowOf(name string, s sim.System, list []*sim.Result, promised float64) Row 
 	row.Million = float64(row.False) / max(row.Healthy, 1) * 1e6
 	row.Upper = poissonUpper(row.False) / max(row.Healthy, 1) * 1e6
 	row.P50, row.P99 = Number(share(times, .5)), Number(share(times, .99))
+	row.P50Error = medianError(times)
 	row.Within = float64(within) / float64(max(row.Seen, 1))
 	row.Failed = float64(failed) / float64(max(requests, 1))
 	row.LatencyMs = share(latencies, .5)

@@ -38,6 +38,8 @@ Flags:
   -per D             … in this time, of all nodes by all clients: 168h, "week", "day" (default week)
   -spare S           capacity of the nodes beyond the traffic, as a share of it (default not known)
   -settings FILE     the present settings, YAML or JSON (default holdfast's own defaults)
+  -formula           take the thresholds that the formula gives: do not look for
+                     better ones by simulation
   -seeds N           simulated runs of each setting, 0 to 100000 (default 200; 0: no simulation)
   -seed N            seed of the first (default 1)
   -emit go|yaml      print the settings in this form, and nothing else
@@ -58,6 +60,7 @@ type options struct {
 	emit     string
 	html     string
 	json     bool
+	formula  bool
 }
 
 func parse(args []string) (*options, error) {
@@ -78,6 +81,7 @@ func parse(args []string) (*options, error) {
 		}
 		return nil
 	})
+	fs.BoolFunc("formula", "", flags.Bool(&o.formula))
 	fs.BoolFunc("json", "", flags.Bool(&o.json))
 	for {
 		if err := fs.Parse(args); err != nil {
@@ -134,6 +138,18 @@ func Run(ctx context.Context, args []string, std cli.Streams) int {
 	}
 	if err != nil {
 		return refused(std, err)
+	}
+	if o.runs.Seeds > 0 && !o.formula {
+		line := cli.NewLine(std.Err)
+		line.Status(time.Now(), "looking for the thresholds by simulation")
+		err = r.Refine(ctx, Runs{Seed: o.runs.Seed})
+		line.Close()
+		if ctx.Err() != nil {
+			return cli.Interrupted
+		}
+		if err != nil {
+			return refused(std, err)
+		}
 	}
 	var check *Check
 	if o.runs.Seeds > 0 && (o.emit == "" || o.html != "") {

@@ -37,7 +37,7 @@ func (r *Recommendation) front() (list []Point) {
 		for _, x := range append([]float64{r.Settings.Ejection.Excess}, frontExcesses...) {
 			s := r.Settings
 			s.Ejection.FalseAlarm, s.Ejection.Excess = a, x
-			if p := Predict(r.Facts, r.Wishes, s); !math.IsInf(float64(p.Time.P99), 0) {
+			if p := r.predict(r.Facts, r.Wishes, s); !math.IsInf(float64(p.Time.P99), 0) {
 				all = append(all, Point{FalseAlarm: a, Excess: round(x, 3), P99: p.Time.P99, False: p.False})
 			}
 		}
@@ -67,7 +67,7 @@ func (r *Recommendation) sensitivity() (list []Sensitive) {
 	add := func(what string, change func(f *Facts, w *Wishes, s *resilience.Settings)) {
 		f, w, s := *r.Facts, r.Wishes, r.Settings
 		change(&f, &w, &s)
-		p := Predict(&f, w, s)
+		p := r.predict(&f, w, s)
 		list = append(list, Sensitive{What: what, P99: p.Time.P99, False: p.False})
 	}
 	add("as recommended", func(*Facts, *Wishes, *resilience.Settings) {})

@@ -93,10 +93,26 @@ func Recommend(f *Facts, w Wishes, present resilience.Settings) (*Recommendation
 	r.ejection()
 	r.comeback()
 	r.capacity()
-	r.Promise = Predict(f, w, r.Settings)
-	r.Present = Predict(f, w, present)
+	r.present = present
+	r.promise()
 	r.unknown()
 	return r, nil
+}
+
+// promise is what is promised of the settings, and of the present ones.
+func (r *Recommendation) promise() {
+	r.Promise = r.predict(r.Facts, r.Wishes, r.Settings)
+	r.Present = r.predict(r.Facts, r.Wishes, r.present)
+}
+
+// predict is Predict, with the false ejections as many times as the simulation
+// had of what the formula says.
+func (r *Recommendation) predict(f *Facts, w Wishes, s resilience.Settings) Promise {
+	p := Predict(f, w, s)
+	if r.Refined != nil {
+		p.False *= Number(r.Refined.Ratio)
+	}
+	return p
 }
 
 func (r *Recommendation) step(field, value, formula, with string, args ...any) {

@@ -76,6 +76,12 @@ type Recommendation struct {
 	Promise  Promise             `json:"promise"` // what the formulae say of Settings
 	Present  Promise             `json:"present"` // and of those in use
 	Unknown  []string            `json:"unknown"` // what the data cannot tell
+
+	// Refined is how the thresholds were found by simulation; nil: they are the
+	// formula's.
+	Refined *Refined `json:"refined,omitempty"`
+
+	present resilience.Settings
 }
 
 // Step is a number and its formula.
