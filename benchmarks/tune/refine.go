@@ -83,7 +83,7 @@ func (r *Recommendation) Refine(ctx context.Context, runs Runs) error {
 	if asked < .99*x.rate { // the rest by the formula, as it was found to err
 		ratio = max(ratio, leastGain)
 		for i := best.at; i < len(alarms); i++ {
-			if e.FalseAlarm = alarms[i]; ratio*x.predicted(*e) <= spared/trials*asked {
+			if e.FalseAlarm = alarms[i]; ratio*x.predicted(*e) <= poissonUpper(spared)/trials*asked {
 				break
 			}
 		}
