@@ -240,20 +240,21 @@ func (x *refinement) prepare() error {
 	s.Rate = f.PairRate * float64(s.Clients*s.Nodes)
 	var err error
 	clustered := f.variance() > 1.02
-	i := 0
+	i, got := 0, f.variance()
 	if clustered {
-		i = sort.Search(len(bursts), func(i int) bool {
-			enough := false
+		i = sort.Search(len(bursts)-1, func(i int) bool {
 			if err == nil {
-				enough, err = x.fit(s, bursts[i], true)
+				got, err = x.fit(s, bursts[i], true)
 			}
-			return enough
+			return got >= .95*f.variance()
 		})
 	}
 	if err == nil {
-		_, err = x.fit(s, bursts[min(i, len(bursts)-1)], clustered)
+		got, err = x.fit(s, bursts[i], clustered)
 	}
-	x.reproduced = i < len(bursts)
+	// Two variances over so many stretches differ by so much by chance.
+	stretches := recordedCalls / stretch
+	x.reproduced = got >= f.variance()*(1-z95*math.Sqrt(4/float64(stretches)))
 	if more := f.Worst.High - f.Normal.High; more > 0 && f.Worst.Node != "" {
 		x.world.Faults = append(x.world.Faults, sim.Fault{
 			For: x.world.Total(), Do: sim.Sicken, Nodes: []int{1}, Errors: more, Innocent: true,
@@ -266,9 +267,9 @@ func (x *refinement) prepare() error {
 // meets those that fall into its calls.
 var bursts = []float64{1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48}
 
-// fit makes x.world of s, with bursts of so many failures, and reports whether
-// failures come together there as much as in the data.
-func (x *refinement) fit(s sim.System, burst float64, measured bool) (enough bool, err error) {
+// fit makes x.world of s, with bursts of so many failures, and returns how much
+// failures come together there.
+func (x *refinement) fit(s sim.System, burst float64, measured bool) (variance float64, err error) {
 	f := x.r.Facts
 	s.Methods = slices.Clone(s.Methods)
 	scale := 1.
@@ -282,20 +283,20 @@ func (x *refinement) fit(s sim.System, burst float64, measured bool) (enough boo
 		}
 		x.world = s
 		if !measured {
-			return true, nil
+			return f.variance(), nil
 		}
 		set, err := recordOf(s, x.runs.Seed)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		got := Measure(set, "")
-		enough = got.variance() >= .95*f.variance()
+		variance = got.variance()
 		if got.Normal.Value <= 0 {
 			break
 		}
 		scale *= f.Normal.High / got.Normal.Value
 	}
-	return enough, nil
+	return variance, nil
 }
 
 // recordOf runs a system, healthy, with default settings, and returns what its
