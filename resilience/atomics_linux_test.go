@@ -79,7 +79,7 @@ func runRegions() (isChild bool) {
 	if os.Getenv(childEnv) == "" {
 		return false
 	}
-	client, err := resilience.New(config{Nodes: selector.Addrs("a", "b", "c")})
+	client, err := resilience.New(config{Nodes: selector.Addrs("a", "b", "c"), Settings: sets{Strategy: "round-robin"}})
 	if err != nil {
 		panic(err)
 	}
@@ -87,8 +87,11 @@ func runRegions() (isChild bool) {
 	op := func(context.Context, *selector.Node) error { return nil }
 	ctx := context.Background()
 	healthy := func() { _ = client.Do(ctx, hint, op) }
-	for range 1000 {
+	for range 1000 { // in turns: the first calls at a node write more
 		healthy()
+	}
+	if err := client.Update(sets{}); err != nil {
+		panic(err)
 	}
 	fmt.Printf("%x\n", reflect.ValueOf(regionBegin).Pointer())
 	region(controlRegion)

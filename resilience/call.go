@@ -76,6 +76,7 @@ type try struct {
 	observed bool // somebody wants to know how long it took
 	budget   *retry.Budget
 	reserved bool    // the timeout has taken the next attempt's retry from the budget
+	early    bool    // it was cut before its timeout, since its node was silent
 	cutter   *cutter // while the attempt runs under a timeout that its Func applies itself
 }
 
@@ -103,7 +104,7 @@ func (t *try) markLate() (tell func()) {
 // written, and no more: it is on every call's way.
 func (t *try) begin(tried []*selector.Node, allowed int, r *Retries) {
 	t.sel, t.judged = nil, false
-	t.tried, t.allowed, t.budget, t.reserved = tried, allowed, r.Budget, false
+	t.tried, t.allowed, t.budget, t.reserved, t.early = tried, allowed, r.Budget, false, false
 	t.observed = r.Observer != nil
 }
 

@@ -148,8 +148,8 @@ func (r *retrier) next(ctx context.Context, p *retry.Policy, a *Call, f *frame, 
 		}
 	}
 	why, hookErr := retry.Decide(q)
-	// Nothing reached the node, and there is another: no reason to wait.
-	elsewhere := o.Effect == retry.None && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
+	// Nothing reached the node, or nothing comes from it, and there is another: no reason to wait.
+	elsewhere := (o.Effect == retry.None || t.early) && o.After == 0 && t.sel != nil && t.sel.HasUntried(f.tried)
 	if why == retry.Granted && !elsewhere {
 		f.pauses.New, f.pauses.Verbatim = p.Backoff, p.Verbatim
 		q.Wait = f.pauses.Next(r.Clock, o.After)

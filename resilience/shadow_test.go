@@ -157,7 +157,8 @@ func TestShadowHang(t *testing.T) {
 
 // Where calls are few, silence is seen by those that wait, and not by those
 // that come: a candidate that is what is in force sees it then,
-// or at the next look: the call by which it was seen has gone elsewhere.
+// or at the next look, half a second later: the call by which it was seen has
+// gone elsewhere.
 func TestShadowOfTheSameHang(t *testing.T) {
 	t.Parallel()
 	b := resiliencetest.New(3)
@@ -191,7 +192,7 @@ func TestShadowOfTheSameHang(t *testing.T) {
 		}
 		return time.Time{}
 	}
-	if did, would := first(resilience.NodeEvent), first(resilience.CandidateEvent); did.IsZero() || would.Before(did) || would.Sub(did) > 100*ms {
+	if did, would := first(resilience.NodeEvent), first(resilience.CandidateEvent); did.IsZero() || would.Before(did) || would.Sub(did) > 600*ms {
 		t.Errorf("suspected at %v, would have been at %v", did, would)
 	}
 }

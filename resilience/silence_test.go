@@ -86,3 +86,49 @@ func TestSilenceCutsNothingThatMayHaveActed(t *testing.T) {
 		t.Errorf("%d attempts cut, %d calls failed, the slowest after %v: want those in the stall to wait for their deadline", len(cuts), failed, slowest)
 	}
 }
+
+// TestALateAttempt: a client that has hardly made a call yet makes an attempt
+// elsewhere that is late, at once, if it may be repeated; and no other.
+func TestALateAttempt(t *testing.T) {
+	t.Parallel()
+	b := resiliencetest.New(3)
+	for _, id := range []string{"a", "b", "c"} {
+		b.Node(id, func(_ int, at time.Duration) reply {
+			return reply{After: 10 * ms, Hang: id == "a" && at > time.Second}
+		})
+	}
+	c, err := b.Client(config{Settings: sets{Strategy: "round-robin"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Run(func() {
+		for i := range 50 {
+			b.Sleep(45 * ms)
+			hint := resilience.Safe("m")
+			if i%5 == 4 {
+				hint = resilience.Unsafe("m")
+			}
+			b.Go(func() {
+				begin := b.Elapsed()
+				ctx, cancel := b.WithTimeout(context.Background(), 2*time.Second)
+				defer cancel()
+				err := c.Do(ctx, hint, b.Op)
+				if took := b.Elapsed() - begin; hint == resilience.Safe("m") && (err != nil || took > 100*ms) {
+					t.Errorf("%v after %v", err, took)
+				}
+			})
+		}
+	})
+	cut := 0
+	for _, e := range b.Events(resilience.AttemptDone) {
+		switch late := errors.Is(e.Err, resilience.ErrAttemptTimeout); {
+		case late && !e.Idempotency.Repeatable():
+			t.Error("an attempt was cut that must not be repeated")
+		case late:
+			cut++
+		}
+	}
+	if cut == 0 || cut > 5 {
+		t.Errorf("%d attempts were cut, want those that found a silent", cut)
+	}
+}

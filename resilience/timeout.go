@@ -141,7 +141,7 @@ func (c *cutter) bounded(ctx context.Context, call *Call, next Func, d time.Dura
 		panic(c.panics)
 	}
 	if cut {
-		call.try.reserved = true
+		call.try.reserved, call.try.early = true, c.after < d
 		if err != nil {
 			err = &TimeoutError{After: c.after, Err: err}
 		}
@@ -165,7 +165,7 @@ func (c *cutter) begin(ctx context.Context, call *Call, d time.Duration, until t
 // An attempt that takes longer than is usual is looked at before its timeout:
 // if its node has fallen silent there is no point in waiting.
 const (
-	firstLook = 4 // times what is usual; the next is at half as much again
+	firstLook = 3 // times what is usual; the next is at a quarter as much again
 	soonest   = 10 * time.Millisecond
 )
 
@@ -227,7 +227,7 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 		case over:
 			return call.try.markLate(), c.attempt
 		}
-		c.due = min(age+age/2, c.full)
+		c.due = min(age+age/4, c.full)
 	}
 	c.alarm.Set(c.clk, call.start+int64(c.due), c.due-age, c.ring)
 	return tell, c.attempt

@@ -19,15 +19,20 @@ func (n *node) observeLatency(elapsed time.Duration, end int64) {
 }
 
 // A timing says whose latency a success feeds: a healthy call writes one of
-// them at most, but for the first.
+// them at most, but for a method's first calls at a node.
 type timing uint8
 
 const (
 	timesNode   timing = iota
 	timesMethod        // and the node, if it has no news of the method
 	timesTail          // how long the method may take: see survival
+	timesAll
 	untimed
 )
+
+// firstCalls of a method at a node feed all: there is no other way to know a
+// little soon.
+const firstCalls = 8
 
 // quick is what a method takes that need not be timed at every call: below it,
 // reading the clock is one per cent of the call and more.
@@ -37,6 +42,8 @@ const quick = float32(4 * time.Microsecond)
 func (s *Selector) timing(n *node, c *cell, nth uint64) timing {
 	typical := c.typical()
 	switch {
+	case nth <= firstCalls:
+		return timesAll
 	case nth%32 == 1, nth < 32 && nth%4 == 1:
 		return timesMethod
 	case nth%32 == 17, nth < 32 && nth%4 == 3:
@@ -51,6 +58,9 @@ func (s *Selector) timing(n *node, c *cell, nth uint64) timing {
 func (p *Picked) observe(n *node, elapsed time.Duration) {
 	failed := n.latency.Load()&lastFailed != 0
 	switch {
+	case p.timing == timesAll:
+		p.sel.takes(p.method, elapsed)
+		p.cell.observe(elapsed)
 	case p.cell.typical() == 0:
 		p.observeMethod(elapsed)
 	case p.timing == timesMethod && !failed:

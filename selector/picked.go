@@ -19,6 +19,7 @@ type Picked struct {
 	late   bool
 	held   bool
 	noted  bool // its start is known to the watch on the node, as since
+	early  bool // it is to be given up for being late
 	timing timing
 	since  int64
 }
@@ -42,7 +43,7 @@ func (s *Selector) claim(p *Picked, n *node, t int64, method string) {
 	n.load.Add(onePick)
 	p.timing = s.timing(n, cell, cell.n.Add(1))
 	p.sel, p.node, p.cell, p.method, p.at = s, n, cell, m, t
-	p.late, p.held, p.noted = false, false, false
+	p.late, p.held, p.noted, p.early = false, false, false, false
 }
 
 // Done reports the attempt's result. A second Done does nothing. A Success
@@ -53,6 +54,9 @@ func (p *Picked) Done(r Report) {
 		return
 	}
 	p.node = nil
+	if p.early && r.Silent { // our doing
+		r.Result = breaker.Ignored
+	}
 	// What leaves the load is the attempt's place in flight. Held, it stays
 	// there, as a pick that counts for nothing else, until it is released.
 	left := uint64(1)
@@ -83,12 +87,12 @@ func (p *Picked) Done(r Report) {
 	}
 	// Listeners run in what follows, and may panic: the counts are right by now.
 	p.settle(&r)
-	if n.watch.Load() != nil {
-		if !r.Silent && (r.Result != breaker.Ignored || r.Refused) {
-			p.sel.answered(n)
-		} else if p.noted {
-			p.sel.gaveUp(n, p)
-		}
+	heard := !r.Silent && (r.Result != breaker.Ignored || r.Refused)
+	switch {
+	case !heard && p.noted:
+		p.sel.gaveUp(n, p)
+	case heard && n.watch.Load() != nil:
+		p.sel.answered(n)
 	}
 	if r.Result == breaker.Failure && !p.late {
 		p.sel.failed(p, n, r)

@@ -18,6 +18,12 @@ import (
 // first answer, of whatever kind; what is under way there may be given up: see
 // Overdue. After a while one fresh call probes it: answered, it is cleared;
 // timed out, it is ejected.
+//
+// While little is known of how long calls take, silence is proved slowly. An
+// attempt that may be repeated is made elsewhere before that, when it is late:
+// that costs an attempt at most (J. Dean & L. A. Barroso, The Tail at Scale,
+// 2013), and is held against nobody. If the node answers after all, calls do
+// take that long, and the next waits longer.
 
 // watch is what is known of a node that has been silent for longer than its
 // calls usually take. Selector.mu guards it.
@@ -29,13 +35,17 @@ type watch struct {
 }
 
 type start struct {
-	at, end int64 // end: when it was given up without an answer; never: it was not
-	method  int
+	at     int64
+	since  int64 // when it began to count: the last answer before that, at most
+	end    int64 // when it was given up without an answer; never: it was not
+	early  bool  // it was given up for being late
+	method int
 }
 
 const (
 	surelyNot   = 8.                              // nats: no call says more than that
 	hopeless    = 7.                              // a call that is this late is made elsewhere, if it can be
+	late        = 4.61                            // and one that is so late, if that is longer than any that was seen: see survival.late
 	doubtful    = 4.                              // a node that is this late gets hardly any new calls
 	unheardFor  = int64(500 * time.Millisecond)   // a suspect is probed after this: most pauses are shorter
 	probeLease  = int64(10 * time.Second)         // a probe of a suspect that has not ended by then is forgotten
@@ -45,10 +55,11 @@ const (
 	quietFactor = 2 // times the usual latency
 )
 
-// quiet reports whether the node owes an answer, and has for a while.
+// quiet reports whether the node owes an answer, and has for a while, or did
+// when the last that waited for one gave up.
 func (n *node) quiet(t int64) bool {
 	if n.load.Load()&inFlightMask == 0 {
-		return false
+		return n.watch.Load() != nil
 	}
 	w := n.latency.Load()
 	age := int32(millis(t) - uint32(w)) //nolint:gosec // see millis
@@ -66,7 +77,7 @@ func (s *Selector) listen(n *node, t int64, method int, retriable bool) (elsewhe
 	s.mu.Lock()
 	w := s.watchOver(n)
 	if elsewhere = s.suspectIt(n, w, th, t) || s.doubt(n, w, t, retriable); !elsewhere {
-		w.note(t, method)
+		w.note(t, t, method)
 	}
 	s.mu.Unlock()
 	s.events.Drain()
@@ -80,7 +91,7 @@ func (s *Selector) listen(n *node, t int64, method int, retriable bool) (elsewhe
 // calls without one make a suspect. Caller holds mu.
 func (s *Selector) doubt(n *node, w *watch, t int64, retriable bool) bool {
 	switch {
-	case s.silence(w, t) < doubtful || !s.othersAnswer(n, w.begin()):
+	case s.silence(w, t, thin) < doubtful || !s.othersAnswer(n, w.begin()):
 		return false
 	case w.due == 0:
 		w.due = t + unheardFor
@@ -93,10 +104,11 @@ func (s *Selector) doubt(n *node, w *watch, t int64, retriable bool) bool {
 
 // Overdue is asked of an attempt that has been under way for longer than is
 // usual. It reports whether waiting is in vain: the node is ejected, it has
-// become a suspect, or hardly one call in a thousand takes so long while the
-// others answer; a probe is given more time. tell must be called outside the
-// caller's locks. Not to be called at the same time
-// as Done.
+// become a suspect, or hardly any call takes so long and no others are silent;
+// a probe is given more time. Of the last it is wrong now and then, which is
+// not the node's fault: the attempt is to be ended only if another may be made.
+// tell must be called outside the caller's locks. Not to be called at the same
+// time as Done.
 func (p *Picked) Overdue() (silent bool, tell func()) {
 	s, n := p.sel, p.node
 	tell = func() {}
@@ -119,7 +131,7 @@ func (p *Picked) Overdue() (silent bool, tell func()) {
 	w := s.watchOver(n)
 	if !p.noted { // it counts from the last answer on
 		p.noted, p.since = true, max(p.at, n.heardAt(t))
-		w.note(p.since, p.method)
+		w.note(p.at, p.since, p.method)
 	}
 	if w.suspect {
 		return !p.probe || p.aged(t), tell
@@ -127,7 +139,19 @@ func (p *Picked) Overdue() (silent bool, tell func()) {
 	if s.suspectIt(n, w, th, t) {
 		return true, s.events.Drain
 	}
-	return s.hazard(p.method, t-p.since) >= hopeless && s.othersAnswer(n, p.since), tell
+	p.early = s.isLate(p, n, t)
+	return p.early, tell
+}
+
+// isLate reports whether an attempt had better be made elsewhere: it takes too
+// long, and most others that were called since have answered, if any were.
+func (s *Selector) isLate(p *Picked, n *node, t int64) bool {
+	h := s.survival[p.method].Load()
+	if h == nil || h.hazard(t-p.at, thin)-h.hazard(p.since-p.at, thin) < h.late() {
+		return false
+	}
+	answered, silent := s.others(n, p.since)
+	return answered >= silent
 }
 
 // aged reports whether a probe has had its chance.
@@ -153,9 +177,9 @@ func (s *Selector) watchOver(n *node) *watch {
 	return w
 }
 
-func (w *watch) note(at int64, method int) {
+func (w *watch) note(at, since int64, method int) {
 	if w.n < len(w.starts) {
-		w.starts[w.n] = start{at, never, method}
+		w.starts[w.n] = start{at: at, since: since, end: never, method: method}
 		w.n++
 	}
 }
@@ -165,21 +189,26 @@ func (w *watch) note(at int64, method int) {
 func (s *Selector) gaveUp(n *node, p *Picked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := n.watch.Load()
-	if w == nil {
-		return
-	}
-	for i := range w.starts[:w.n] {
-		if c := &w.starts[i]; c.at == p.since && c.method == p.method && c.end == never {
-			c.end = s.clk.Mono() - s.origin
-			return
+	t := s.clk.Mono() - s.origin
+	if w := n.watch.Load(); w != nil {
+		for i := range w.starts[:w.n] {
+			if c := &w.starts[i]; c.at == p.at && c.since == p.since && c.method == p.method && c.end == never {
+				c.end, c.early = t, p.early
+				if w.due == 0 {
+					w.due = t + unheardFor
+				}
+				return
+			}
 		}
+	}
+	if p.early { // the node has answered meanwhile
+		s.takes(p.method, time.Duration(t-p.at))
 	}
 }
 
 // suspectIt makes the node a suspect if its silence says so. Caller holds mu.
 func (s *Selector) suspectIt(n *node, w *watch, th *thresholds, t int64) bool {
-	score := s.silence(w, t)
+	score := s.silence(w, t, thick)
 	if w.suspect || score < th.look || !s.othersAnswer(n, w.begin()) || !s.maySuspect(th) {
 		return false
 	}
@@ -192,27 +221,25 @@ func (s *Selector) suspectIt(n *node, w *watch, th *thresholds, t int64) bool {
 }
 
 // silence is the hazard that a node has gathered by t, in nats.
-func (s *Selector) silence(w *watch, t int64) float64 {
+func (s *Selector) silence(w *watch, t int64, tail float64) float64 {
 	sum := 0.
 	for _, c := range w.starts[:w.n] {
-		sum += min(surelyNot, s.hazard(c.method, min(t, c.end)-c.at))
+		if h := s.survival[c.method].Load(); h != nil {
+			gathered := h.hazard(min(t, c.end)-c.at, tail)
+			if c.since > c.at {
+				gathered -= h.hazard(c.since-c.at, tail)
+			}
+			sum += min(surelyNot, gathered)
+		}
 	}
 	return sum
-}
-
-// hazard is what a call of a method gathers that is under way for so long.
-func (s *Selector) hazard(method int, age int64) float64 {
-	if h := s.survival[method].Load(); h != nil {
-		return h.hazard(age)
-	}
-	return 0
 }
 
 // begin is when the silence began.
 func (w *watch) begin() int64 {
 	first := int64(never)
 	for _, c := range w.starts[:w.n] {
-		first = min(first, c.at)
+		first = min(first, c.since)
 	}
 	return first
 }
@@ -220,8 +247,14 @@ func (w *watch) begin() int64 {
 // othersAnswer reports whether a silence since then is the node's own: of the
 // peers that were called since, most have answered.
 func (s *Selector) othersAnswer(n *node, since int64) bool {
+	answered, silent := s.others(n, since)
+	return answered > 0 && answered >= silent
+}
+
+// others counts the peers that were called since then, by whether they have
+// answered.
+func (s *Selector) others(n *node, since int64) (answered, silent int) {
 	began := millis(since)
-	answered, silent := 0, 0
 	for _, p := range s.peers(n) {
 		switch l := p.latency.Load(); {
 		case average(l) > 0 && int32(uint32(l)-began) >= 0: //nolint:gosec // see millis
@@ -230,7 +263,7 @@ func (s *Selector) othersAnswer(n *node, since int64) bool {
 			silent++
 		}
 	}
-	return answered > 0 && answered >= silent
+	return answered, silent
 }
 
 // maySuspect reports whether one more node may be left without calls: at least
@@ -250,6 +283,13 @@ func (s *Selector) maySuspect(th *thresholds) bool {
 // answered clears a node that was quiet.
 func (s *Selector) answered(n *node) {
 	s.mu.Lock()
+	if w := n.watch.Load(); w != nil {
+		for _, c := range w.starts[:w.n] {
+			if c.early {
+				s.takes(c.method, time.Duration(c.end-c.at))
+			}
+		}
+	}
 	if s.unwatch(n) {
 		s.rebuild(s.set.Load().all)
 		s.events.Add(Event{Kind: Cleared, At: s.clk.Now(), Node: n.pub.Load()})
@@ -302,7 +342,7 @@ func (s *Selector) silent(n *node, p *Picked, t int64, trips bool) (reason break
 		s.schedule()
 		return reason, false
 	}
-	reason = breaker.Reason{Cause: breaker.ByEjector, Rule: "silent", Score: s.silence(w, t), Threshold: s.tune.Load().ejection.look, Calls: uint64(w.n)}
+	reason = breaker.Reason{Cause: breaker.ByEjector, Rule: "silent", Score: s.silence(w, t, thick), Threshold: s.tune.Load().ejection.look, Calls: uint64(w.n)}
 	s.unwatch(n)
 	return reason, true
 }

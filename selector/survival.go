@@ -7,11 +7,21 @@ import (
 )
 
 // survival is how long a method's calls take, as a histogram of its sampled
-// successes at all nodes, four buckets an octave from 64 µs to 68 s. Lost
-// updates do no harm.
+// successes at all nodes, and of attempts that were given up too soon: four
+// buckets an octave from 64 µs to 68 s. Lost updates do no harm.
 type survival struct{ buckets [80]atomic.Uint32 }
 
 const perOctave = 4
+
+// few samples say nothing.
+const few = 8
+
+// Beyond the longest that was seen, S is taken to fall no faster than a power
+// of the age.
+const (
+	thick = 1. // where a node is accused of silence
+	thin  = 2. // where it costs an attempt at most
+)
 
 // forgetAt is the count at which a histogram is halved, so that it follows.
 const forgetAt = 2048
@@ -31,9 +41,8 @@ func (h *survival) add(elapsed time.Duration) {
 	}
 }
 
-// hazard is −ln S(age), as far as the samples tell; beyond the longest of them
-// S is taken to fall no faster than 1/age.
-func (h *survival) hazard(age int64) float64 {
+// hazard is −ln S(age), as far as the samples tell; the tail is beyond them.
+func (h *survival) hazard(age int64, tail float64) float64 {
 	if age <= 0 {
 		return 0
 	}
@@ -49,11 +58,22 @@ func (h *survival) hazard(age int64) float64 {
 			last = i
 		}
 	}
-	if all == 1 {
+	if all <= few {
 		return 0
 	}
 	beyond := float64(max(0, at-last-1)) / perOctave * math.Ln2
-	return math.Log(all/longer) + beyond
+	return math.Log(all/longer) + tail*beyond
+}
+
+// late is the hazard at which an attempt is late: that of one call in a
+// hundred, or of one that takes clearly longer than any that was seen, as soon
+// as that is rarer.
+func (h *survival) late() float64 {
+	all := 1.
+	for i := range h.buckets {
+		all += float64(h.buckets[i].Load())
+	}
+	return min(max(math.Log(all)+1, late), hopeless)
 }
 
 // takes notes how long a call of a method took.
