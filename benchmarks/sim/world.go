@@ -213,7 +213,7 @@ func (c *call) make() {
 	switch t := c.w.sys.Timeout; {
 	case t <= 0:
 	case c.w.sys.Client.Stack == Holdfast: // which keeps no context
-		ctx, cancel = c.term.Begin(c.w.clk, ctx, t), c.end
+		ctx, cancel = c.term.Begin(ctx, c.w.clk, t), c.end
 	default:
 		ctx, cancel = c.w.clk.WithTimeout(ctx, t)
 	}

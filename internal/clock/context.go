@@ -28,7 +28,7 @@ var nearest = new(byte)
 
 // WithTimeout implements [Clock].
 func (v *Virtual) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	c := new(virtualCtx).begin(v, ctx).within(d)
+	c := new(virtualCtx).begin(ctx, v).within(d)
 	return c, func() { c.end(context.Canceled, nil) }
 }
 
@@ -39,9 +39,9 @@ type Term struct{ ctx virtualCtx }
 
 // Begin returns what v.WithTimeout(ctx, d) does. Of the term before, which must
 // have ended, nothing may be used any more.
-func (t *Term) Begin(v *Virtual, ctx context.Context, d time.Duration) context.Context {
+func (t *Term) Begin(ctx context.Context, v *Virtual, d time.Duration) context.Context {
 	t.ctx = virtualCtx{}
-	return t.ctx.begin(v, ctx).within(d)
+	return t.ctx.begin(ctx, v).within(d)
 }
 
 // End cancels the context.
@@ -49,12 +49,12 @@ func (t *Term) End() { t.ctx.end(context.Canceled, nil) }
 
 // WithCancel implements [Clock].
 func (v *Virtual) WithCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	c := new(virtualCtx).begin(v, ctx)
+	c := new(virtualCtx).begin(ctx, v)
 	return c, func(cause error) { c.end(context.Canceled, cause) }
 }
 
 // begin makes a zero c a child of parent that ends with it.
-func (c *virtualCtx) begin(v *Virtual, parent context.Context) *virtualCtx {
+func (c *virtualCtx) begin(parent context.Context, v *Virtual) *virtualCtx {
 	c.parent, c.v, c.deadline = parent, v, forever
 	c.timer.owner, c.node.sub = c, c
 	if err := parent.Err(); err != nil {

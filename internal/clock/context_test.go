@@ -388,7 +388,7 @@ func TestTerm(t *testing.T) {
 	var ends []error
 	v.Run(func() {
 		for _, d := range []time.Duration{time.Second, 3 * time.Second, 0, time.Second} {
-			ctx := term.Begin(v, context.Background(), d)
+			ctx := term.Begin(context.Background(), v, d)
 			if at, ok := ctx.Deadline(); !ok || at.Sub(v.Now()) != d {
 				t.Errorf("%v: the deadline is in %v, %t", d, at.Sub(v.Now()), ok)
 			}
@@ -404,7 +404,7 @@ func TestTerm(t *testing.T) {
 		t.Errorf("got %v, want %v", ends, want)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		term.Begin(v, context.Background(), time.Second)
+		term.Begin(context.Background(), v, time.Second)
 		term.End()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
