@@ -7,6 +7,8 @@ import (
 )
 
 // TestMedians: an outlier of one way changes neither median.
+//
+//nolint:forbidigo // synctest bubble
 func TestMedians(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
