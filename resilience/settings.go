@@ -21,7 +21,8 @@ type Settings struct {
 	// retries. At most 100.
 	Attempts int `json:"attempts,omitempty" yaml:"attempts,omitempty"`
 
-	// AttemptTimeout cuts an attempt where another is permitted, and tells
+	// AttemptTimeout cuts an attempt where another is permitted and the
+	// service as a whole does not take as long, and tells
 	// the selector that the node is slow where not. 0: the time left before
 	// the caller's deadline divided by the attempts left, no bound where there
 	// is no deadline. Negative: off.

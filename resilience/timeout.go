@@ -55,6 +55,8 @@ type Timeouts struct {
 // permitted (the call is repeatable; attempts, time and budget are left); elsewhere
 // the attempt goes on to the caller's deadline, and the timeout only tells the
 // selector that the node is slow. So a timeout alone never makes a failure.
+// Nor is an attempt cut while the service as a whole takes as long, since it
+// is overloaded: the next would wait as well, and add to the load.
 //
 // The attempt's context carries no deadline of the attempt's own, for it is
 // not certain to be cut; context.Cause is [ErrAttemptTimeout] when it was.
@@ -62,7 +64,8 @@ func Timeout(cfg Timeouts) Wrapper {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
 	}
-	cutters := &sync.Pool{New: func() any { return newCutter(cfg.Clock) }} // of our own: their timers run on
+	crowd := new(crowd)
+	cutters := &sync.Pool{New: func() any { return newCutter(cfg.Clock, crowd) }} // of our own: their timers run on
 	return func(next Func) Func {
 		return func(ctx context.Context, call *Call) error {
 			d := cfg.after(ctx, call)
@@ -94,8 +97,9 @@ func (cfg *Timeouts) after(ctx context.Context, call *Call) time.Duration {
 // cutter ends attempts at their timeout, one after the other. Its alarm may
 // ring when the attempt is over, or for the one before.
 type cutter struct {
-	clk  clock.Clock
-	ring func() // fire
+	clk   clock.Clock
+	ring  func() // fire
+	crowd *crowd
 
 	mu      sync.Mutex
 	alarm   clock.Alarm
@@ -112,8 +116,8 @@ type cutter struct {
 	panics  any // what a listener threw at fire, for the attempt's own goroutine
 }
 
-func newCutter(clk clock.Clock) *cutter {
-	c := &cutter{clk: clk}
+func newCutter(clk clock.Clock, crowd *crowd) *cutter {
+	c := &cutter{clk: clk, crowd: crowd}
 	c.ring = c.fire
 	return c
 }
@@ -212,14 +216,14 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 	}
 	age := time.Duration(c.clk.Mono() - call.start)
 	if age >= c.due {
-		over := age >= c.full
+		over, crowded := age >= c.full, c.crowded(call, age)
 		// Who was late himself cannot tell whether the node is.
 		silent := over
 		if late := age > c.due+c.due/4+time.Millisecond; !over && !late {
 			silent, tell = call.try.overdue()
 		}
 		switch {
-		case silent && c.cutNow(call):
+		case silent && !(over && crowded) && c.cutNow(call):
 			c.after = age
 			return tell, c.attempt
 		case over && call.try == nil:
@@ -231,6 +235,12 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 	}
 	c.alarm.Set(c.clk, call.start+int64(c.due), c.due-age, c.ring)
 	return tell, c.attempt
+}
+
+// crowded reports whether it is the whole service that is slow. Caller holds mu.
+func (c *cutter) crowded(call *Call, age time.Duration) bool {
+	t := call.try
+	return t != nil && t.sel != nil && c.crowd.slow(t.sel, call.start+int64(age), age, c.full)
 }
 
 // cutNow cuts the attempt, if another can be made. Caller holds mu.

@@ -66,6 +66,9 @@ func (p *Picked) Done(r Report) {
 	switch {
 	case p.late: // it was counted as a failure when it became late
 		n.leave(onlyPick + left)
+		if r.Result == breaker.Success {
+			p.sel.late.Add(1)
+		}
 	case r.Result == breaker.Success:
 		n.leave(left)
 		if r.Elapsed > 0 {

@@ -128,6 +128,7 @@ type Selector struct {
 	methods   atomic.Pointer[methods]
 	survival  [maxMethods + 1]atomic.Pointer[survival]
 	typical   [maxMethods + 1]atomic.Uint32 // float32 nanoseconds; 0: to be looked up; see Typical
+	late      atomic.Uint64                 // successes of attempts that were late
 	nextProbe [2]atomic.Int64               // since epoch: when an ejected node or a suspect may be tried next; see probeDue
 	events    relay.Relay[Event]
 	index     atomic.Pointer[index] // of a mirror; nil: not needed yet
