@@ -21,7 +21,9 @@ func TestResumeFolder(t *testing.T) {
 	if _, err := torn.WriteString(`{"scenario":"crash","stack":"bare","seed":1,"sli`); err != nil {
 		t.Fatal(err)
 	}
-	torn.Close()
+	if err := torn.Close(); err != nil {
+		t.Fatal(err)
+	}
 	before, err := ReadSummary(dir)
 	if err != nil {
 		t.Fatal(err)
