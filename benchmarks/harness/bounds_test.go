@@ -156,10 +156,10 @@ func TestBack(t *testing.T) {
 	s.did(DoKill, 4000, 4010, nil)
 	s.did(DoStart, 7000, 7900, nil)
 	s.record(Begun, "g1", "hello-2", 3995)
-	for first, want := range map[int]int{0: 7000, 7600: 7600} {
-		s.Steps[1].First = time.Duration(first) * time.Millisecond
-		if got := s.Back(1); got != time.Duration(want)*time.Millisecond {
-			t.Errorf("first at %d: back after %v, want %d ms", first, got, want)
+	for _, tt := range []struct{ first, want int }{{0, 7000}, {7600, 7600}} {
+		s.Steps[1].First = time.Duration(tt.first) * time.Millisecond
+		if got := s.Back(1); got != time.Duration(tt.want)*time.Millisecond {
+			t.Errorf("first at %d: back after %v, want %d ms", tt.first, got, tt.want)
 		}
 	}
 	s.record(Begun, "g2", "hello-3", 7550)
