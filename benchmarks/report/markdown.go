@@ -254,14 +254,18 @@ func (g *group) far() (list []string, bounded int) {
 	return list, bounded
 }
 
-// price is what another stack paid for fewer failures: what it carried out
-// more than once.
+// price is what another stack paid for fewer failures, in what it carried out
+// more than once, or for answering sooner, in failures.
 func (m *markdown) price(g *group, other, key string) string {
-	mine, paid := MedianOf(g.values("duplicated")).Value, MedianOf(m.group(g.Scenario, other).values("duplicated")).Value
-	if key != "failed" || paid <= mine {
+	paid, ok := map[string]string{"failed": "duplicated", "p99Ms": "failed"}[key]
+	if !ok {
 		return ""
 	}
-	return fmt.Sprintf(" (with %s duplicated)", brief(paid))
+	mine, theirs := MedianOf(g.values(paid)).Value, MedianOf(m.group(g.Scenario, other).values(paid)).Value
+	if theirs <= mine {
+		return ""
+	}
+	return fmt.Sprintf(" (with %s %s)", brief(theirs), paid)
 }
 
 // standing is how a stack's metric is beside the others', and who is better
