@@ -35,6 +35,10 @@ type guest struct {
 // to have its turn before its time is over, and no more.
 const perEntry = 2
 
+// mostOfAll is how many attempts a call makes that waits, times those that it
+// may make without.
+const mostOfAll = 2
+
 // answered tells the door that a node has answered. It costs a load while
 // nobody waits.
 func (d *door) answered() {
@@ -42,21 +46,32 @@ func (d *door) answered() {
 		return
 	}
 	d.mu.Lock()
-	var g *guest
-	if d.answers++; d.answers >= perEntry && d.line.Len() > 0 {
+	let := nobody
+	if d.answers++; d.answers >= perEntry {
 		d.answers = 0
-		g = d.line.Remove(d.line.Front()).(*guest)
-		g.in = true
-		d.waiting.Add(-1)
+		let = d.first()
 	}
 	d.mu.Unlock()
-	if g != nil {
-		g.let(nil)
-	}
+	let(nil)
 }
 
+// first takes the longest waiting out of the line, if there is one. Whoever
+// calls it holds mu, and lets that one in afterwards.
+func (d *door) first() (let context.CancelCauseFunc) {
+	front := d.line.Front()
+	if front == nil {
+		return nobody
+	}
+	g := d.line.Remove(front).(*guest)
+	g.in = true
+	d.waiting.Add(-1)
+	return g.let
+}
+
+func nobody(error) {}
+
 // wait returns when the call is let in, which it reports, or after most, or
-// when ctx ends.
+// when ctx ends: who has left by then gives way to the next.
 func (d *door) wait(ctx context.Context, clk clock.Clock, most time.Duration) bool {
 	until, let := clk.WithCancel(ctx)
 	defer let(nil)
@@ -67,24 +82,30 @@ func (d *door) wait(ctx context.Context, clk clock.Clock, most time.Duration) bo
 	d.mu.Unlock()
 	_ = clk.Sleep(until, most)
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !g.in {
+	next := nobody
+	switch {
+	case !g.in:
 		d.line.Remove(place)
 		d.waiting.Add(-1)
+	case ctx.Err() != nil:
+		next = d.first()
 	}
+	d.mu.Unlock()
+	next(nil)
 	return g.in
 }
 
 // waits reports whether a call that may make no other attempt now may wait for
 // one. Where all of them reached nobody, the next is no more load than the call
 // itself, whatever the budget holds. A service that has never answered is not
-// waited for: its address may be wrong.
+// waited for: its address may be wrong. Nor does a call wait for ever that
+// cannot be sent while others are.
 func (r *retrier) waits(p *retry.Policy, f *frame, why retry.Reason) bool {
-	if why != retry.Exhausted && why != retry.OverBudget || p.Await <= 0 || p.Attempts <= 1 {
+	if why != retry.Exhausted && why != retry.OverBudget || p.Await <= 0 || p.Attempts <= 1 || f.attempt.Attempt >= mostOfAll*p.Attempts {
 		return false
 	}
 	for i := range f.attempts {
-		if o := &f.attempts[i].Outcome; o.Effect != retry.None || o.Node != breaker.Failure {
+		if o := &f.attempts[i].Outcome; o.Effect != retry.None || o.Node != breaker.Failure || o.After > 0 {
 			return false
 		}
 	}

@@ -90,6 +90,7 @@ type Client struct {
 
 	budget   *retry.Budget
 	bulkhead bulkhead
+	door     door
 	closed   sync.Once
 	follower *follower
 
@@ -194,7 +195,7 @@ func (c *Client) build(s Settings) error {
 		Fallback(cfg.Fallback),
 		guarded(guard, cfg.Clock),
 		guarded(c.candidate.Load().guard(), cfg.Clock),
-		Retry(retries),
+		retries.at(&c.door),
 		Select(Selects{Selector: c.selector, Classify: cfg.Classify, Shadow: c.candidate.Load().selector(), Clock: cfg.Clock}),
 		Timeout(Timeouts{After: s.AttemptTimeout, OwnCut: cfg.OwnCut, Clock: cfg.Clock}),
 		Stack(cfg.WrapAttempt...),

@@ -16,7 +16,7 @@ type EventKind uint8
 // The kinds of events.
 const (
 	AttemptDone         EventKind = iota // an attempt ended, well or not
-	RetryWaiting                         // another attempt will start after Wait
+	RetryWaiting                         // another attempt will start after Wait; or before, if any, of a call that waits for the service: see Settings.Await
 	CallDone                             // the call ended, well or not
 	NodeEvent                            // a node or the set changed: see Node.Change
 	ServiceBreakerEvent                  // the service breaker changed: see Event.Breaker

@@ -22,8 +22,11 @@ type Retries struct {
 // Retry tries again as long as another attempt is safe, worth it, affordable
 // and in time ([retry.Decide]). It is the scheduler of attempts: without
 // hedging they follow each other on the caller's goroutine.
-func Retry(cfg Retries) Wrapper {
-	r := &retrier{Retries: cfg, methods: make(map[string]*retry.Policy, len(cfg.Methods))}
+func Retry(cfg Retries) Wrapper { return cfg.at(new(door)) }
+
+// at is Retry with a door that others may have, too.
+func (cfg Retries) at(d *door) Wrapper {
+	r := &retrier{Retries: cfg, methods: make(map[string]*retry.Policy, len(cfg.Methods)), door: d}
 	for name, p := range cfg.Methods {
 		p = p.Or(cfg.Policy)
 		r.methods[name] = &p
@@ -39,7 +42,7 @@ func Retry(cfg Retries) Wrapper {
 type retrier struct {
 	Retries
 	methods map[string]*retry.Policy
-	door    door
+	door    *door
 }
 
 // policy is the one of the call's method.
