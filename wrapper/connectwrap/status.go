@@ -76,25 +76,27 @@ func webStatus(body []byte, encoding string) (values []string, ok bool) {
 	for len(body) >= header {
 		flags, size, rest := body[0], uint64(binary.BigEndian.Uint32(body[1:])), body[header:]
 		if size > uint64(len(rest)) {
-			return nil, true
+			break
 		}
-		frame := io.Reader(bytes.NewReader(rest[:size]))
-		body = rest[size:]
-		if flags&trailers == 0 {
+		if body = rest[size:]; flags&trailers == 0 {
 			continue
 		}
+		if len(body) > 0 { // as Connect has it; and it may hold any number of frames to unpack
+			break
+		}
+		frame := io.Reader(bytes.NewReader(rest[:size]))
 		if flags&compressed != 0 {
 			var err error
 			if encoding != "gzip" {
 				return nil, false
 			}
 			if frame, err = gzip.NewReader(frame); err != nil {
-				return nil, true
+				break
 			}
 		}
 		text, err := io.ReadAll(io.LimitReader(frame, maxAhead))
 		if err != nil {
-			return nil, true
+			break
 		}
 		for line := range strings.Lines(string(text)) {
 			if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, grpcStatus) {

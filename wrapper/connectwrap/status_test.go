@@ -1,10 +1,12 @@
 package connectwrap
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -71,13 +73,14 @@ func TestWebTrailers(t *testing.T) {
 	}{
 		{"ok", message + "\x80\x00\x00\x00\x10grpc-status: 0\r\n", 200},
 		{"unavailable", message + "\x80\x00\x00\x00\x11grpc-status: 14\r\n", 503},
-		{"other case, other trailers", "\x80\x00\x00\x00\x19X-Some: a\r\nGrpc-Status:8\r\n", 429},
+		{"other case, other trailers", "\x80\x00\x00\x00\x1aX-Some: a\r\nGrpc-Status:8\r\n", 429},
 		{"no trailers", message, 500},
 		{"compressed", message + "\x81\x00\x00\x00" + string(rune(len(gzipped))) + gzipped, 503},
 		{"compressed, badly", message + "\x81\x00\x00\x00\x10grpc-status: 0\r\n", 500},
 		{"none at all", "\x80", 500},
 		{"cut in the trailers", message + "\x80\x00\x00\x00\x10grpc-sta", 500},
 		{"twice", "\x80\x00\x00\x00\x1egrpc-status:0\r\ngrpc-status:0\r\n", 500},
+		{"more after the trailers", "\x80\x00\x00\x00\x10grpc-status: 0\r\n" + message, 500},
 		{"longer than all memory", "\x00\xff\xff\xff\xff", 500},
 		{"more than is read ahead", "\x00\x00\x01\x00\x00" + strings.Repeat("x", 1<<16), 200},
 	}
@@ -93,5 +96,25 @@ func TestWebTrailers(t *testing.T) {
 		if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != tt.body {
 			t.Errorf("%s: the body afterwards is %q, %v", tt.name, rest, err)
 		}
+	}
+}
+
+// TestWebTrailersUnpackLittle: of a body that is nothing but small frames that
+// unpack to large ones, none is unpacked.
+func TestWebTrailersUnpackLittle(t *testing.T) {
+	var packed strings.Builder
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write(bytes.Repeat([]byte("\n"), maxAhead))
+	_ = zip.Close()
+	frame := "\x81\x00\x00\x00" + string(rune(packed.Len())) + packed.String()
+	body := []byte(strings.Repeat(frame, maxAhead/len(frame)))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if values, ok := webStatus(body, "gzip"); values != nil || !ok {
+		t.Errorf("%q, %t", values, ok)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("%d bytes were allocated for a body of %d", got, len(body))
 	}
 }
