@@ -59,7 +59,7 @@ func (tr *trace) Observe(e resilience.Event) {
 func TestDeterminism(t *testing.T) {
 	t.Parallel()
 	calls := 100_000
-	first, again, other := traffic(t, 2, calls), traffic(t, 2, calls), traffic(t, 1, calls/100)
+	first, again, other := traffic(t, 3, calls), traffic(t, 3, calls), traffic(t, 1, calls/100)
 	for i, mark := range first.marks {
 		if i >= len(again.marks) || again.marks[i] != mark {
 			t.Fatalf("the runs differ between lines %d and %d", i*markEvery, (i+1)*markEvery)

@@ -78,7 +78,7 @@ func (s *Selects) attempt(ctx context.Context, call *Call, next Func) (err error
 		s.old(ctx, call)
 		report.Result, report.NotSent = t.outcome.Node, t.outcome.Effect == retry.None
 		report.Refused = t.outcome.Name == Refused.Name // the node's load, not ours
-		report.Silent = silent(ctx, err)
+		report.Silent, report.Early = silent(ctx, err), t.early
 	}
 	t.picked.Done(report)
 	t.shadow.Done(report)

@@ -132,3 +132,27 @@ func TestALateAttempt(t *testing.T) {
 		t.Errorf("%d attempts were cut, want those that found a silent", cut)
 	}
 }
+
+// TestALateAttemptThatGoesOn: where it must not be repeated, the deadline ends
+// it, and that is held against its node.
+func TestALateAttemptThatGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(forever(reply{After: 10 * ms}).Until(500*ms, forever(reply{Hang: true})), forever(reply{After: 10 * ms}), forever(reply{After: 10 * ms}))
+	c := newClient(t, b, config{Settings: sets{AttemptTimeout: time.Minute}})
+	b.Run(func() {
+		for b.Elapsed() < 2*time.Second {
+			b.Sleep(20 * ms)
+			b.Go(func() {
+				ctx, cancel := b.WithTimeout(context.Background(), 300*ms)
+				defer cancel()
+				_ = c.Do(ctx, resilience.Unsafe("m"), b.Op)
+			})
+		}
+	})
+	for _, s := range c.Selector().Nodes() {
+		if hangs := s.Node.ID == "a"; (s.Failures > 0) != hangs {
+			t.Errorf("%s: %d failures", s.Node, s.Failures)
+		}
+	}
+	idle(t, c)
+}

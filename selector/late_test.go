@@ -38,7 +38,7 @@ func (r *rig) wait(p *Picked) time.Duration {
 		}
 	}
 	waited := r.clk.Now().Sub(began)
-	p.Done(Report{Result: breaker.Failure, Silent: true, Elapsed: waited})
+	p.Done(Report{Result: breaker.Failure, Silent: true, Early: true, Elapsed: waited})
 	return waited
 }
 
@@ -117,5 +117,28 @@ func TestLateAfter(t *testing.T) {
 		if at = min(at, time.Hour); at < tt.min || at > tt.max {
 			t.Errorf("%d samples of 10 ms: late after %v, want %v to %v", tt.samples, at, tt.min, tt.max)
 		}
+	}
+}
+
+// An attempt that was late, and was not made elsewhere, is a failure like any
+// other when its time is over.
+func TestALateAttemptThatGoesOn(t *testing.T) {
+	r := newRig(t, Config{SlowStart: -1, Strategy: &RoundRobin{}}, named(3)...)
+	r.run(12, errand, well)
+	p := r.at("a")
+	for silent := false; !silent; {
+		q := r.pick(Call{Method: errand.Method, Retriable: true, Tried: []*Node{p.Node()}})
+		r.pass(2 * time.Millisecond)
+		q.Done(Report{Result: breaker.Success, Elapsed: 10 * time.Millisecond})
+		var tell func()
+		silent, tell = p.Overdue()
+		tell()
+	}
+	if r.status("a").Suspect {
+		t.Fatal("it is a suspect already")
+	}
+	p.Done(Report{Result: breaker.Failure, Silent: true, Elapsed: time.Second})
+	if s := r.status("a"); s.Failures != 1 {
+		t.Errorf("%d failures, want 1", s.Failures)
 	}
 }

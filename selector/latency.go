@@ -60,7 +60,7 @@ func (p *Picked) observe(n *node, elapsed time.Duration) {
 	switch {
 	case p.timing == timesAll:
 		p.sel.takes(p.method, elapsed)
-		p.cell.observe(elapsed)
+		p.observeMethod(elapsed)
 	case p.cell.typical() == 0:
 		p.observeMethod(elapsed)
 	case p.timing == timesMethod && !failed:

@@ -272,3 +272,20 @@ func TestTypicalOfMethodsWithoutARecord(t *testing.T) {
 		t.Errorf("got %v, want that of the common record", got)
 	}
 }
+
+// A first call that was slow does not stand for those that follow.
+func TestTypicalFollowsTheFirstCalls(t *testing.T) {
+	r := newRig(t, Config{}, named(1)...)
+	for i := range firstCalls {
+		p := r.pick(errand)
+		took := 10 * time.Millisecond
+		if i == 0 {
+			took = time.Second
+		}
+		r.pass(took)
+		p.Done(Report{Result: breaker.Success, Elapsed: took})
+		if got, is := r.sel.Typical(errand.Method), time.Duration(r.inner("a").first.typical()); got != is {
+			t.Errorf("after %d calls: typical is %v, and taken for %v", i+1, is, got)
+		}
+	}
+}

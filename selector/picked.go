@@ -19,7 +19,7 @@ type Picked struct {
 	late   bool
 	held   bool
 	noted  bool // its start is known to the watch on the node, as since
-	early  bool // it is to be given up for being late
+	early  bool // it is to be given up for being late; after Done: it was
 	timing timing
 	since  int64
 }
@@ -54,7 +54,7 @@ func (p *Picked) Done(r Report) {
 		return
 	}
 	p.node = nil
-	if p.early && r.Silent { // our doing
+	if p.early = p.early && r.Early; p.early { // our doing
 		r.Result = breaker.Ignored
 	}
 	// What leaves the load is the attempt's place in flight. Held, it stays

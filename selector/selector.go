@@ -58,6 +58,11 @@ type Report struct {
 	// other result is an answer, by which the node is known to be there.
 	Silent bool
 
+	// Early says of a Silent report that the attempt was ended on the word of
+	// [Picked.Overdue], before its time. If it was merely late then, nothing is
+	// held against the node.
+	Early bool
+
 	// Refused says of an Ignored result that the node turned the call away for
 	// load (429, 503 with Retry-After, RESOURCE_EXHAUSTED). Nothing is wrong
 	// with it; [TwoChoices] leaves it alone for about a second.

@@ -106,7 +106,8 @@ func (s *Selector) doubt(n *node, w *watch, t int64, retriable bool) bool {
 // usual. It reports whether waiting is in vain: the node is ejected, it has
 // become a suspect, or hardly any call takes so long and no others are silent;
 // a probe is given more time. Of the last it is wrong now and then, which is
-// not the node's fault: the attempt is to be ended only if another may be made.
+// not the node's fault: the attempt is to be ended only if another may be made,
+// and then reported as [Report.Early].
 // tell must be called outside the caller's locks. Not to be called at the same
 // time as Done.
 func (p *Picked) Overdue() (silent bool, tell func()) {
@@ -115,6 +116,7 @@ func (p *Picked) Overdue() (silent bool, tell func()) {
 	if n == nil {
 		return false, tell
 	}
+	p.early = false
 	th := &s.tune.Load().ejection
 	t := s.clk.Mono() - s.origin
 	s.mu.Lock()
