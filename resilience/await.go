@@ -15,25 +15,34 @@ import (
 // door is where calls wait of which nothing was sent, until the service is back.
 // They ask nobody, for the calls that arrive do that; answers let them in, the
 // longest waiting first, whoever got the answers. So they add nothing to an
-// outage, and what they add to its end is bounded.
+// outage, and what they add to its end is bounded. Where no call arrives, since
+// all who make them wait, the longest waiting is sent away after a while.
 type door struct {
 	waiting atomic.Int32
 
 	mu      sync.Mutex
 	line    list.List // of *guest
 	answers int       // that have let nobody in yet
+	clk     clock.Clock
+	asked   int64 // when somebody last did, as clk's Mono tells it
+	alarm   clock.Alarm
 }
 
 // guest is a call that waits.
 type guest struct {
-	let context.CancelCauseFunc
-	in  bool
+	let  context.CancelCauseFunc
+	left bool // the line: it was let in or sent away
+	in   bool
 }
 
 // perEntry is how many answers let one in. With two, the calls that arrive and
 // those that wait make twice the load of the first alone: what it takes for each
 // to have its turn before its time is over, and no more.
 const perEntry = 2
+
+// lull is for how long nobody asks before waiting is in vain: those who wait may
+// be all whom a bulkhead, or the number of workers, lets make calls.
+const lull = 300 * time.Millisecond
 
 // mostOfAll is how many attempts a call makes that waits, times those that it
 // may make without.
@@ -47,28 +56,58 @@ func (d *door) answered() {
 	}
 	d.mu.Lock()
 	let := nobody
+	if d.line.Len() > 0 {
+		d.asked = d.clk.Mono()
+	}
 	if d.answers++; d.answers >= perEntry {
 		d.answers = 0
-		let = d.first()
+		let = d.first(true)
 	}
 	d.mu.Unlock()
 	let(nil)
 }
 
-// first takes the longest waiting out of the line, if there is one. Whoever
-// calls it holds mu, and lets that one in afterwards.
-func (d *door) first() (let context.CancelCauseFunc) {
+// first takes the longest waiting out of the line, if there is one, to be let in
+// or sent away. Whoever calls it holds mu, and calls let afterwards.
+func (d *door) first(in bool) (let context.CancelCauseFunc) {
 	front := d.line.Front()
 	if front == nil {
 		return nobody
 	}
-	g := d.line.Remove(front).(*guest)
-	g.in = true
-	d.waiting.Add(-1)
+	g := d.leave(front)
+	g.in = in
 	return g.let
 }
 
+// leave takes a guest out of the line. Caller holds mu.
+func (d *door) leave(place *list.Element) *guest {
+	g := d.line.Remove(place).(*guest)
+	g.left = true
+	if d.waiting.Add(-1) == 0 {
+		d.alarm.Clear()
+	}
+	return g
+}
+
 func nobody(error) {}
+
+// ring sends one away if nobody asks.
+func (d *door) ring() {
+	d.mu.Lock()
+	d.alarm.Rang()
+	let := nobody
+	if d.line.Len() > 0 {
+		now := d.clk.Mono()
+		if now-d.asked >= int64(lull) {
+			d.asked, let = now, d.first(false)
+		}
+		if d.line.Len() > 0 {
+			d.alarm.Set(d.clk, d.asked+int64(lull), lull-time.Duration(now-d.asked), d.ring)
+		}
+	}
+	d.mu.Unlock()
+	let(nil)
+}
 
 // wait returns when the call is let in, which it reports, or after most, or
 // when ctx ends: who has left by then gives way to the next.
@@ -79,16 +118,17 @@ func (d *door) wait(ctx context.Context, clk clock.Clock, most time.Duration) bo
 	d.mu.Lock()
 	place := d.line.PushBack(g)
 	d.waiting.Add(1)
+	d.clk, d.asked = clk, clk.Mono()
+	d.alarm.Set(clk, d.asked+int64(lull), lull, d.ring)
 	d.mu.Unlock()
 	_ = clk.Sleep(until, most)
 	d.mu.Lock()
 	next := nobody
 	switch {
-	case !g.in:
-		d.line.Remove(place)
-		d.waiting.Add(-1)
-	case ctx.Err() != nil:
-		next = d.first()
+	case !g.left:
+		d.leave(place)
+	case g.in && ctx.Err() != nil:
+		next = d.first(true)
 	}
 	d.mu.Unlock()
 	next(nil)

@@ -3,7 +3,9 @@ package resilience_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/retry"
@@ -105,4 +107,87 @@ func TestAwaitGivesWay(t *testing.T) {
 	if !errors.Is(errs[0], errOp) || errs[1] != nil {
 		t.Errorf("who has left: %v; who was next: %v", errs[0], errs[1])
 	}
+}
+
+// Where nobody else asks, waiting is in vain, and ends: those who wait may be all
+// whom the bulkhead or the number of workers lets make calls.
+func TestAwaitWhereAllWait(t *testing.T) {
+	for name, tt := range map[string]struct {
+		settings sets
+		workers  int
+	}{
+		"workers":  {sets{}, 4},
+		"bulkhead": {sets{Bulkhead: 4}, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, client := outageBench(t, tt.settings)
+			last := time.Duration(0)
+			b.Run(func() {
+				b.Sleep(200*ms - b.Elapsed())
+				for range tt.workers {
+					b.Sleep(5 * ms)
+					b.Go(func() {
+						for b.Elapsed() < 3*time.Second {
+							if client.Do(context.Background(), resilience.Unsafe("m"), b.Op) != nil {
+								last = b.Elapsed()
+							}
+							b.Sleep(100 * ms)
+						}
+					})
+				}
+			})
+			if last > time.Second {
+				t.Errorf("the service is back at 600 ms, and calls fail until %v", last)
+			}
+		})
+	}
+}
+
+// A lone caller's failure is known soon, by as many attempts as ever.
+func TestAwaitAlone(t *testing.T) {
+	b, client := outageBench(t, sets{})
+	b.Run(func() {
+		b.Sleep(110*ms - b.Elapsed())
+		begin := b.Elapsed()
+		e := callError(t, client.Do(context.Background(), resilience.Safe("m"), b.Op))
+		if took := b.Elapsed() - begin; e.Why != retry.Exhausted || len(e.Attempts) != 3 || took > 400*ms {
+			t.Errorf("%v after %v and %d attempts", e.Why, took, len(e.Attempts))
+		}
+	})
+}
+
+// Calls that come to the door, are let in, give up and run out of time at once,
+// while the settings change. The race detector judges, and leaktest.
+func TestAwaitStorm(t *testing.T) {
+	t.Parallel()
+	client := realClient(t, config{Nodes: nodes(3), Settings: sets{Await: 5 * ms, Backoff: noPause}})
+	answer := func(context.Context, *selector.Node) error { return nil }
+	if err := client.Do(context.Background(), resilience.Safe("m"), answer); err != nil {
+		t.Fatal(err)
+	}
+	refuse := func(context.Context, *selector.Node) error { return resilience.Mark(errOp, resilience.NotSent) }
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for k := range 100 {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+(i+k)%7)*ms)
+				switch {
+				case i == 0 && k%10 == 0:
+					if err := client.Update(sets{Await: time.Duration(1+k%5) * ms, Backoff: noPause}); err != nil {
+						t.Error(err)
+					}
+				case i < 4:
+					_ = client.Do(ctx, resilience.Safe("m"), answer)
+				case i < 6:
+					time.AfterFunc(time.Duration(k%3)*ms, cancel)
+					fallthrough
+				default:
+					_ = client.Do(ctx, resilience.Safe("m"), refuse)
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	idle(t, client)
 }

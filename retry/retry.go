@@ -150,7 +150,7 @@ type Policy struct {
 
 	// Await is how long after its start a call of which nothing was sent may
 	// wait for the service to be back, when its attempts or the budget are
-	// used up. 0 and less: not at all.
+	// used up, and make up to twice its Attempts in all. 0 and less: not at all.
 	Await time.Duration
 }
 
