@@ -56,7 +56,8 @@ type Timeouts struct {
 // the attempt goes on to the caller's deadline, and the timeout only tells the
 // selector that the node is slow. So a timeout alone never makes a failure.
 // Nor is an attempt cut while the service as a whole takes as long, since it
-// is overloaded: the next would wait as well, and add to the load.
+// is overloaded: the next would wait as well, and add to the load. It is looked
+// at again at three times the timeout, and so on.
 //
 // The attempt's context carries no deadline of the attempt's own, for it is
 // not certain to be cut; context.Cause is [ErrAttemptTimeout] when it was.
@@ -229,9 +230,13 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 		case over && call.try == nil:
 			return nil, 0
 		case over:
-			return call.try.markLate(), c.attempt
+			if tell = call.try.markLate(); !crowded || !c.cuttable(call) {
+				return tell, c.attempt
+			}
+			c.due = crowdMemory * age // by then it may be the node alone that does not answer
+		default:
+			c.due = min(age+age/4, c.full)
 		}
-		c.due = min(age+age/4, c.full)
 	}
 	c.alarm.Set(c.clk, call.start+int64(c.due), c.due-age, c.ring)
 	return tell, c.attempt
@@ -242,6 +247,10 @@ func (c *cutter) crowded(call *Call, age time.Duration) bool {
 	t := call.try
 	return t != nil && t.sel != nil && c.crowd.slow(t.sel, call.start+int64(age), age, c.full)
 }
+
+// cuttable reports whether the attempt may be cut, time and budget aside. Caller
+// holds mu.
+func (c *cutter) cuttable(call *Call) bool { return c.cancel != nil || c.by != nil && !call.Last() }
 
 // cutNow cuts the attempt, if another can be made. Caller holds mu.
 func (c *cutter) cutNow(call *Call) bool {
