@@ -57,7 +57,7 @@ type Timeouts struct {
 // selector that the node is slow. So a timeout alone never makes a failure.
 // Nor is an attempt cut while the service as a whole takes as long, since it
 // is overloaded: the next would wait as well, and add to the load. It is looked
-// at again at three times the timeout, and so on.
+// at again three timeouts later, and so on.
 //
 // The attempt's context carries no deadline of the attempt's own, for it is
 // not certain to be cut; context.Cause is [ErrAttemptTimeout] when it was.
@@ -233,7 +233,7 @@ func (c *cutter) look() (tell func(), attempt uint64) {
 			if tell = call.try.markLate(); !crowded || !c.cuttable(call) {
 				return tell, c.attempt
 			}
-			c.due = crowdMemory * age // by then it may be the node alone that does not answer
+			c.due = age + crowdMemory*c.full // by then it may be the node alone that does not answer
 		default:
 			c.due = min(age+age/4, c.full)
 		}
