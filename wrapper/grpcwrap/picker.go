@@ -16,6 +16,7 @@ var (
 	errKnown   = status.Error(codes.Unavailable, "grpcwrap: nodes are known now")
 	errForeign = status.Error(codes.Internal, "grpcwrap: an interceptor has put away the context of the attempt, so nobody knows its node")
 	errGone    = status.Error(codes.Unavailable, "grpcwrap: the node has left")
+	errLost    = status.Error(codes.Unavailable, "grpcwrap: the connection was lost, before the call was sent")
 	errCut     = status.Error(codes.Unavailable, "grpcwrap: the attempt is over")
 	errReplay  = status.Error(codes.Unavailable, "grpcwrap: not processed: the call itself tries again")
 )
@@ -41,8 +42,8 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		return none, a.refuse(errGone, true)
 	case now.err != nil:
 		return none, a.refuse(status.Errorf(codes.Unavailable, "no connection to %s: %v", a.node, now.err), false)
-	case !now.ready && a.direct: // the connection was lost just now
-		return none, a.refuse(errGone, true)
+	case !now.ready && a.direct:
+		return none, a.refuse(errLost, true)
 	case !now.ready:
 		return none, balancer.ErrNoSubConnAvailable // there will be another picker
 	case !a.sends():
