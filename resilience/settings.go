@@ -36,11 +36,11 @@ type Settings struct {
 	// back, if nothing of it was sent (no node could be reached) and its
 	// attempts or the budget are used up. Those who wait ask nobody: every two
 	// answers that others get let one of them make another attempt, the
-	// longest waiting first, up to twice Attempts in all. Where nobody asks,
-	// one goes every 300 ms. They stay in the bulkhead, and a fallback answers
-	// after that. A method that was never answered is not waited for. Default
-	// 1 s, within the call's deadline; negative: no waiting, nor is there any
-	// where Attempts is 1.
+	// longest waiting first, up to twice Attempts in all. Where no other call
+	// asks, one of them gives up every 300 ms. Waiting takes a place in the
+	// bulkhead, and a fallback answers after it. A method that was never
+	// answered is not waited for. Default 1 s, within the call's deadline;
+	// negative: no waiting, nor is there any where Attempts is 1.
 	Await time.Duration `json:"await,omitempty" yaml:"await,omitempty"`
 
 	// Backoff is the pause before a retry.
