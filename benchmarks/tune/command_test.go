@@ -62,11 +62,11 @@ func TestCommandFromTrace(t *testing.T) {
 	if r.SchemaVersion != 1 || r.Facts.Clients != 3 || r.Present.Settings.Ejection.FalseAlarm != 1e4 || r.Check != nil || r.Promise.False > 1 || len(r.Unknown) < 3 {
 		t.Errorf("%s", out)
 	}
-	code, out, _ = command(t, path, "-emit", "yaml")
+	code, out, _ = command(t, path, "-emit", "yaml", "-formula")
 	if code != cli.Pass || !strings.HasPrefix(out, "attemptTimeout: ") || !strings.Contains(out, "falseAlarm:") {
 		t.Errorf("%d %s", code, out)
 	}
-	code, out, _ = command(t, path, "-emit", "go")
+	code, out, _ = command(t, path, "-emit", "go", "-formula")
 	if code != cli.Pass || !strings.HasPrefix(out, "resilience.Settings{\n") {
 		t.Errorf("%d %s", code, out)
 	}

@@ -38,6 +38,9 @@ type Facts struct {
 	// Dispersion is by how much the variance of failures in a stretch of calls
 	// exceeds that of ones that only Follow ties together; at least 1.
 	Dispersion float64 `json:"dispersion"`
+	// DispersionError is the standard error of its measurement; 0: it was not
+	// measured.
+	DispersionError float64 `json:"dispersionError,omitempty"`
 
 	Latency Latency  `json:"latency"`
 	Methods []Method `json:"methods"`

@@ -322,7 +322,7 @@ const stretch = 100
 // in stretches of a client's calls at a node. It is 1 for independent ones, and
 // taken to be no less.
 func (m *measurement) disperse() {
-	var squares, expected, blocks float64
+	var squares, fourth, expected, blocks float64
 	for _, s := range m.streams {
 		var calls, k float64
 		for _, i := range s.list {
@@ -336,13 +336,15 @@ func (m *measurement) disperse() {
 			}
 			if calls >= stretch {
 				x := calls * m.normal[a.Node]
-				squares, expected, blocks = squares+(k-x)*(k-x), expected+x, blocks+1
+				square := (k - x) * (k - x)
+				squares, fourth, expected, blocks = squares+square, fourth+square*square, expected+x, blocks+1
 				calls, k = 0, 0
 			}
 		}
 	}
 	if blocks >= 30 && expected > 0 {
 		m.f.Dispersion = max(1, squares/expected/m.f.explained())
+		m.f.DispersionError = math.Sqrt(max(0, fourth-squares*squares/blocks)) / expected / m.f.explained()
 	}
 }
 

@@ -164,6 +164,36 @@ func TestMeasureDispersion(t *testing.T) {
 	}
 }
 
+// The standard error is by how much the dispersion of one record differs from
+// another's, also where failures are rare and come together.
+func TestMeasureDispersionError(t *testing.T) {
+	var list []float64
+	said := 0.
+	const records = 40
+	for seed := range uint64(records) {
+		m := made{clients: 2, nodes: 4, rate: 40, span: 100 * time.Second, fail: .001}
+		m.ill = func(_ int, at time.Duration) float64 { return .02 * float64(int(at.Seconds()/4)%5/4) }
+		f := Measure(m.set(seed), "x")
+		list = append(list, f.variance())
+		said += f.varianceError() / records
+	}
+	if mean, sd := moments(list); sd < .6*said || sd > 1.6*said {
+		t.Errorf("%.3f ± %.3f in %d records; a record says ± %.3f", mean, sd, records, said)
+	}
+}
+
+// moments are the mean and the standard deviation.
+func moments(list []float64) (mean, sd float64) {
+	n := float64(len(list))
+	for _, x := range list {
+		mean += x / n
+	}
+	for _, x := range list {
+		sd += (x - mean) * (x - mean) / (n - 1)
+	}
+	return mean, math.Sqrt(sd)
+}
+
 // Too little data is refused, and the refusal says how much more it takes: with
 // that much there is a recommendation.
 func TestRefusal(t *testing.T) {

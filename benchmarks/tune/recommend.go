@@ -363,6 +363,9 @@ const peerMemory = 64
 // that of independent ones, one by one.
 func (f *Facts) variance() float64 { return f.explained() * f.Dispersion * f.BurstMean }
 
+// varianceError is its standard error.
+func (f *Facts) varianceError() float64 { return f.explained() * f.DispersionError * f.BurstMean }
+
 // explained is that part of the dispersion that Follow is.
 func (f *Facts) explained() float64 {
 	sum := 1.

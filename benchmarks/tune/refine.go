@@ -49,49 +49,41 @@ func (r *Recommendation) Refine(ctx context.Context, runs Runs) error {
 	orElse(&runs.Workers, runtime.GOMAXPROCS(0))
 	calls := r.Facts.Rate * r.Wishes.Per.Seconds()
 	asked := r.Wishes.FalseEjections / calls
-	x := &refinement{r: r, ctx: ctx, runs: runs, rate: max(asked, leastRate)}
+	x := &refinement{r: r, ctx: ctx, runs: runs, asked: asked, rate: max(asked, leastRate)}
 	if err := x.prepare(); err != nil {
 		return err
 	}
 	formula := r.Settings.Ejection
-	e := &r.Settings.Ejection
-	most := max(min((r.Wishes.Broken-e.Baseline)/(1-e.Baseline), .9), .01)
-	excess := formula.Excess
-	if other := round(most, 3); other != excess { // the quicker of two with which the formula promises the same
-		mine, err := x.pace(excess)
-		if err != nil {
-			return err
-		}
-		its, err := x.pace(other)
-		if err != nil {
-			return err
-		}
-		if its < mine {
-			excess = other
-		}
-	}
-	best, err := x.search(excess)
+	contrasts, err := x.contrasts()
 	if err != nil {
 		return err
+	}
+	var best *trial
+	for _, excess := range contrasts {
+		t, err := x.search(excess)
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			continue
+		}
+		x.settle(t)
+		if best == nil || !t.slower {
+			best = t
+		}
+		if !t.slower {
+			break
+		}
 	}
 	if best == nil {
 		return nil // the formula's stay
 	}
-	e.Excess = best.excess
-	e.FalseAlarm = alarms[best.at]
-	ratio := best.row.Upper / 1e6 / x.predicted(*e)
-	if asked < .99*x.rate { // the rest by the formula, as it was found to err
-		ratio = max(ratio, leastGain)
-		for i := best.at; i < len(alarms); i++ {
-			if e.FalseAlarm = alarms[i]; ratio*x.predicted(*e) <= poissonUpper(spared)/trials*asked {
-				break
-			}
-		}
-	}
+	e := &r.Settings.Ejection
+	e.Excess, e.FalseAlarm = best.excess, best.alarm
 	r.Refined = &Refined{
 		FalseAlarm: formula.FalseAlarm, Excess: formula.Excess, Rate: x.rate,
 		Healthy: best.row.Healthy, False: best.row.False, Upper: best.row.Upper / 1e6, P50: best.row.P50, P99: best.row.P99,
-		Ratio: ratio, Reproduced: x.reproduced, Tried: x.tried,
+		Ratio: best.ratio, Reproduced: x.reproduced, Tried: x.tried,
 	}
 	r.explain(asked)
 	r.promise()
@@ -129,7 +121,8 @@ type refinement struct {
 	r          *Recommendation
 	ctx        context.Context
 	runs       Runs
-	rate       float64 // false ejections a call
+	asked      float64 // false ejections a call that are tolerated
+	rate       float64 // and that are looked for: enough to be counted
 	world      sim.System
 	reproduced bool
 	tried      int
@@ -140,34 +133,54 @@ type trial struct {
 	excess float64
 	at     int // of alarms
 	row    Row
+
+	alarm  float64 // what follows for the data
+	ratio  float64 // the bound of the false ejections over the formula's
+	slower bool    // than the formula's threshold
 }
 
 // predicted is the formula's false ejections a call.
-func (x *refinement) predicted(e resilience.EjectionSettings) float64 {
-	f := x.r.Facts
-	return f.falseEjections(Wishes{Per: 1e9}, e, f.Worst.High+f.cutBy(x.r.Settings)) / f.Rate
+func (x *refinement) predicted(excess, alarm float64) float64 {
+	f, s := x.r.Facts, x.r.Settings
+	s.Ejection.Excess, s.Ejection.FalseAlarm = excess, alarm
+	return f.falseEjections(Wishes{Per: 1e9}, s.Ejection, f.Worst.High+f.cutBy(s)) / f.Rate
 }
 
-// start is the threshold at which the formula promises a third of the rate.
-func (x *refinement) start(excess float64) int {
+// start is the threshold at which the formula promises a third of a rate.
+func (x *refinement) start(excess, rate float64) int {
+	return sort.Search(len(alarms)-1, func(i int) bool { return x.predicted(excess, alarms[i]) <= rate/margin })
+}
+
+// contrasts are those to try, the quicker one first: the formula's, and all
+// that broken is above normal.
+func (x *refinement) contrasts() ([]float64, error) {
 	e := x.r.Settings.Ejection
-	e.Excess = excess
-	return sort.Search(len(alarms)-1, func(i int) bool {
-		e.FalseAlarm = alarms[i]
-		return x.predicted(e) <= x.rate/margin
-	})
+	all := round(max(min((x.r.Wishes.Broken-e.Baseline)/(1-e.Baseline), .9), .01), 3)
+	if all == e.Excess {
+		return []float64{all}, nil
+	}
+	own, err := x.pace(e.Excess)
+	if err != nil {
+		return nil, err
+	}
+	its, err := x.pace(all)
+	if its < own {
+		return []float64{all, e.Excess}, err
+	}
+	return []float64{e.Excess, all}, err
 }
 
-// pace is the mean, in the logarithm, of the median time to eject and its p99.
+// pace is the mean, in the logarithm, of the median time to eject and its p99,
+// with the threshold with which the formula promises what is asked.
 func (x *refinement) pace(excess float64) (float64, error) {
-	list, err := x.run(excess, x.start(excess), 0)
+	list, err := x.run(excess, x.start(excess, x.asked), 0)
 	row := rowOf("", x.world, list, 0)
 	return math.Sqrt(float64(row.P50 * row.P99)), err
 }
 
 // search finds the lowest threshold that keeps the promise; nil: none does.
 func (x *refinement) search(excess float64) (*trial, error) {
-	start := x.start(excess)
+	start := x.start(excess, x.rate)
 	var found *trial
 	low, high := -1, len(alarms) // the highest that does not, the lowest that does
 	if !x.reproduced {
@@ -190,6 +203,25 @@ func (x *refinement) search(excess float64) (*trial, error) {
 		}
 	}
 	return found, nil
+}
+
+// settle takes what was found to what is asked: where that is less than can be
+// counted, the rest is the formula's, times what it was found to err by. Less
+// than the formula's threshold has to keep the promise with room, that one has
+// to keep it.
+func (x *refinement) settle(t *trial) {
+	own, at := x.start(t.excess, x.asked), t.at
+	t.ratio = t.row.Upper / 1e6 / x.predicted(t.excess, alarms[at])
+	if x.asked < .99*x.rate {
+		t.ratio = max(t.ratio, leastGain)
+		for ; at < len(alarms)-1; at++ {
+			p := t.ratio * x.predicted(t.excess, alarms[at])
+			if p <= poissonUpper(spared)/trials*x.asked || at >= own && p <= x.asked {
+				break
+			}
+		}
+	}
+	t.alarm, t.slower = alarms[at], at > own
 }
 
 // run makes one part of the runs of a setting.
@@ -224,7 +256,7 @@ func (x *refinement) try(excess float64, at int) (*trial, error) {
 	if row.Upper/1e6 > x.rate || math.IsInf(float64(row.P99), 0) {
 		return nil, nil
 	}
-	return &trial{excess, at, row}, nil
+	return &trial{excess: excess, at: at, row: row}, nil
 }
 
 // prepare makes the world: a record of it measures as the data do, in how often
@@ -238,23 +270,22 @@ func (x *refinement) prepare() error {
 	perPair := s.Total().Seconds() * f.PairRate
 	s.Clients = int(min(max(runCalls/perPair/float64(s.Nodes), 1), float64(f.Clients)))
 	s.Rate = f.PairRate * float64(s.Clients*s.Nodes)
-	var err error
-	clustered := f.variance() > 1.02
-	i, got := 0, f.variance()
+	i, clustered, err := 0, f.variance() > 1.02, error(nil)
+	got := f
 	if clustered {
 		i = sort.Search(len(bursts)-1, func(i int) bool {
 			if err == nil {
 				got, err = x.fit(s, bursts[i], true)
 			}
-			return got >= .95*f.variance()
+			return got.variance() >= .95*f.variance()
 		})
 	}
 	if err == nil {
 		got, err = x.fit(s, bursts[i], clustered)
 	}
-	// Two variances over so many stretches differ by so much by chance.
-	stretches := recordedCalls / stretch
-	x.reproduced = got >= f.variance()*(1-z95*math.Sqrt(4/float64(stretches)))
+	// Two variances that are measured differ by so much by chance.
+	chance := z95 * math.Hypot(f.varianceError(), got.varianceError())
+	x.reproduced = got.variance() >= f.variance()-chance
 	if more := f.Worst.High - f.Normal.High; more > 0 && f.Worst.Node != "" {
 		x.world.Faults = append(x.world.Faults, sim.Fault{
 			For: x.world.Total(), Do: sim.Sicken, Nodes: []int{1}, Errors: more, Innocent: true,
@@ -267,10 +298,11 @@ func (x *refinement) prepare() error {
 // meets those that fall into its calls.
 var bursts = []float64{1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48}
 
-// fit makes x.world of s, with bursts of so many failures, and returns how much
-// failures come together there.
-func (x *refinement) fit(s sim.System, burst float64, measured bool) (variance float64, err error) {
+// fit makes x.world of s, with bursts of so many failures, and returns what is
+// measured there.
+func (x *refinement) fit(s sim.System, burst float64, measured bool) (*Facts, error) {
 	f := x.r.Facts
+	got := f
 	s.Methods = slices.Clone(s.Methods)
 	scale := 1.
 	for range 2 {
@@ -283,20 +315,19 @@ func (x *refinement) fit(s sim.System, burst float64, measured bool) (variance f
 		}
 		x.world = s
 		if !measured {
-			return f.variance(), nil
+			break
 		}
 		set, err := recordOf(s, x.runs.Seed)
 		if err != nil {
-			return 0, err
+			return f, err
 		}
-		got := Measure(set, "")
-		variance = got.variance()
+		got = Measure(set, "")
 		if got.Normal.Value <= 0 {
 			break
 		}
 		scale *= f.Normal.High / got.Normal.Value
 	}
-	return variance, nil
+	return got, nil
 }
 
 // recordOf runs a system, healthy, with default settings, and returns what its

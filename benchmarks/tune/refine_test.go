@@ -2,6 +2,7 @@ package tune
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestRefineReproduces(t *testing.T) {
 			f.Dispersion = 40
 		}
 		r := &Recommendation{Facts: f, Wishes: Wishes{Broken: .5}.withDefaults(), Settings: resilience.Settings{AttemptTimeout: time.Second}}
-		x := &refinement{r: r, ctx: t.Context(), runs: Runs{Seed: 1, Workers: 1}, rate: leastRate}
+		x := &refinement{r: r, ctx: t.Context(), runs: Runs{Seed: 1, Workers: 1}, asked: leastRate, rate: leastRate}
 		if err := x.prepare(); err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +73,34 @@ func TestRefineReproduces(t *testing.T) {
 		}
 		if b := x.world.Methods[0].Burst; row.follow == 0 && b != 1 || row.follow > 0 && b <= 1 {
 			t.Errorf("%+v: bursts of %v", row, b)
+		}
+	}
+}
+
+// Where less is asked than can be counted, the formula's threshold stays as
+// long as it keeps the promise with what the formula was found to err by; a
+// lower one has to keep it with room.
+func TestRefineSettles(t *testing.T) {
+	f := Describe(described(), "x")
+	r := recommend(t, f, Wishes{Broken: 1}.withDefaults())
+	asked := 1 / (f.Rate * week.Seconds())
+	x := &refinement{r: r, asked: asked, rate: leastRate}
+	excess := r.Settings.Ejection.Excess
+	own, at := x.start(excess, asked), x.start(excess, leastRate)
+	if alarms[own] != r.Settings.Ejection.FalseAlarm || at >= own {
+		t.Fatalf("%v at %v, %v at %v; the formula has %+v", own, asked, at, leastRate, r.Settings.Ejection)
+	}
+	room := poissonUpper(spared) / trials * asked
+	keeps := asked / x.predicted(excess, alarms[own]) // times the formula's rate that its threshold keeps the promise with
+	for _, times := range []float64{.01, .5, .7 * keeps, .99 * keeps, 1.01 * keeps, 100 * keeps} {
+		s := &trial{excess: excess, at: at, row: Row{Upper: times * x.predicted(excess, alarms[at]) * 1e6}}
+		x.settle(s)
+		i := slices.Index(alarms, s.alarm)
+		if s.slower != (times > keeps) || s.slower != (i > own) {
+			t.Errorf("× %.3g: %v, slower %v; the formula has %v, which stands × %.3g", times, s.alarm, s.slower, alarms[own], keeps)
+		}
+		if p := s.ratio * x.predicted(excess, s.alarm); p > asked || p > room && i < own {
+			t.Errorf("× %.3g: %v has %.3g false ejections a call, %.3g are asked", times, s.alarm, p, asked)
 		}
 	}
 }
