@@ -47,7 +47,7 @@ func statusOf(resp *http.Response) int {
 			return resp.StatusCode
 		case grpc:
 			values = resp.Trailer[grpcStatus]
-		case unary && strings.HasPrefix(contentType, "application/grpc-web"):
+		case strings.HasPrefix(contentType, "application/grpc-web"):
 			var ok bool
 			if values, ok = webStatus(read, resp.Header.Get("Grpc-Encoding")); !ok {
 				return resp.StatusCode
