@@ -3,13 +3,12 @@ package benchmarks_test
 import (
 	"context"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/overhead"
 	"github.com/holdfast-go/holdfast/resilience"
 	"github.com/holdfast-go/holdfast/selector"
 	"github.com/holdfast-go/holdfast/wrapper/httpwrap"
@@ -34,35 +33,19 @@ func BenchmarkHTTP(b *testing.B) {
 			}
 		})
 	}
-	b.Run("p50", func(b *testing.B) { medians(b, stacks) })
+	b.Run("p50", func(b *testing.B) { overhead.P50(b, ways(stacks)...) })
 	b.Run("p50/server=inside", func(b *testing.B) {
 		server := httptest.NewServer(hello)
 		b.Cleanup(server.Close)
-		medians(b, httpStacks(b, server.Listener.Addr().String()))
+		overhead.P50(b, ways(httpStacks(b, server.Listener.Addr().String()))...)
 	})
 }
 
-func medians(b *testing.B, stacks []httpStack) {
-	b.Helper()
-	took := make([][]time.Duration, len(stacks))
-	for b.Loop() {
-		for _, i := range rand.Perm(len(stacks)) {
-			start := time.Now()
-			stacks[i].get(b)
-			took[i] = append(took[i], time.Since(start))
-		}
+func ways(stacks []httpStack) (list []overhead.Way) {
+	for _, s := range stacks {
+		list = append(list, overhead.Way{Name: s.name, Do: s.get})
 	}
-	median := func(i int) float64 {
-		slices.Sort(took[i])
-		return float64(took[i][len(took[i])/2])
-	}
-	bare := median(0)
-	b.ReportMetric(bare, stacks[0].name+"-p50-ns")
-	for i, s := range stacks[1:] {
-		b.ReportMetric(median(i+1), s.name+"-p50-ns")
-		b.ReportMetric(100*(median(i+1)/bare-1), s.name+"-overhead-%")
-	}
-	b.ReportMetric(0, "ns/op") // of a round: says nothing
+	return list
 }
 
 type httpStack struct {
